@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lib/checksum.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+uint64_t checksum_add(uint64_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t low = 0, high = 0;
+
+	/* Two 32-bit halves of each word, added where they cannot overflow. */
+	for (; len >= 8; len -= 8, p += 8) {
+		uint64_t word;
+
+		memcpy(&word, p, sizeof(word));
+		low += word & UINT32_MAX;
+		high += word >> 32;
+	}
+	for (; len >= 2; len -= 2, p += 2) {
+		uint16_t word;
+
+		memcpy(&word, p, sizeof(word));
+		low += word;
+	}
+	if (len) {
+		uint16_t word = 0;
+
+		memcpy(&word, p, 1);
+		low += word;
+	}
+	return sum + checksum_fold(low) + checksum_fold(high);
+}
+
+uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+uint16_t checksum(const void *data, size_t len)
+{
+	return (uint16_t)~checksum_fold(checksum_add(0, data, len));
+}
+
+uint64_t checksum_pseudo(const uint8_t *src, const uint8_t *dst, size_t addr_len, uint8_t protocol,
+			 uint32_t len)
+{
+	uint32_t tail[2] = {htonl(len), htonl(protocol)};
+	uint64_t sum = checksum_add(0, src, addr_len);
+
+	sum = checksum_add(sum, dst, addr_len);
+	return checksum_add(sum, tail, sizeof(tail));
+}
+
+uint16_t checksum_update(uint16_t check, uint16_t from, uint16_t to)
+{
+	uint32_t sum = (uint16_t)~check;
+
+	sum += (uint16_t)~from;
+	sum += to;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
