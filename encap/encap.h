@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The contract of encapsulation backends: how a segment crosses the wire.
+ *
+ * A backend knows frames, uplinks and its own configuration. It does not know
+ * ports, segments or other backends: it hands what it receives to
+ * encap_host.deliver, and gets what it has to send in batches. It lives in the
+ * loop of its host but never runs it.
+ */
+#ifndef TVD_ENCAP_H
+#define TVD_ENCAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/frame.h"
+#include "lib/stats.h"
+
+struct ev_loop;
+struct encap;
+struct json_t;
+
+#define ENCAP_UPLINK_PREFIXES 16u
+
+/* An uplink as backends see it: live, owned by the host, changed only between batches. */
+struct encap_uplink {
+	const char *name, *interface;
+	unsigned ifindex;      /* 0: no such interface now */
+	bool up;	       /* there, administratively up, and with carrier */
+	unsigned mtu;	       /* of the interface; 1500 until it is known */
+	struct ipaddr addr[2]; /* to send from, IPv4 and IPv6; unset: none (now) */
+	/* The on-link prefixes of the interface: who is a neighbour. */
+	struct ipprefix prefix[ENCAP_UPLINK_PREFIXES];
+	unsigned prefixes;
+};
+
+enum encap_oversize { OVERSIZE_CLIP, OVERSIZE_FRAGMENT, OVERSIZE_DROP };
+
+/* What the host offers to every backend. One per switchd. */
+struct encap_host {
+	struct ev_loop *loop;
+	struct frame_pool *pool;
+	bool ids_shared; /* filter network identifiers in the kernel, `ids = "shared"` */
+	/* Frames that arrived, decapsulated, `peer` set to the outer source. Takes
+	 * ownership of every frame and empties the batch. */
+	void (*deliver)(struct encap *encap, struct frame_batch *batch);
+	/* Counters for what belongs to no encap (unknown identifiers, bad versions). */
+	struct stats *stray;
+	/* What backends of one type share (sockets); owned by the type. */
+	void *shared[4];
+};
+
+/* What every encap has; first member of each backend's own structure. */
+struct encap_conf {
+	struct conf_head head;
+	char *type, *uplink;
+	bool relay;
+};
+
+/* Entries for a backend's table of keys. */
+#define ENCAP_COMMON_KEYS(type_)                                                                   \
+	{.name = "type",                                                                           \
+	 .type = CONF_STRING,                                                                      \
+	 .offset = offsetof(type_, common.type),                                                   \
+	 .required = true},                                                                        \
+	    {.name = "uplink",                                                                     \
+	     .type = CONF_STRING,                                                                  \
+	     .offset = offsetof(type_, common.uplink),                                             \
+	     .required = true},                                                                    \
+	{                                                                                          \
+		.name = "relay", .type = CONF_BOOL, .offset = offsetof(type_, common.relay)        \
+	}
+
+/* One encapsulation of one segment over one uplink. The host allocates it. */
+struct encap {
+	const struct encap_ops *ops;
+	struct encap_host *host;
+	const struct encap_uplink *uplink;
+	const struct encap_conf *conf; /* starts the backend's own, described by ops->schema */
+	void *state;		       /* the backend's own, made by open */
+	void *segment;		       /* the host's; not for backends */
+	uint32_t side;		       /* of the segment, from 1 */
+	uint16_t network_id;	       /* the segment's `id` */
+	const char *segment_name;
+	bool inner_tags;	      /* the segment passes tagged frames: keep room for one tag */
+	bool clamp_mss;		      /* set by open from its configuration */
+	enum encap_oversize oversize; /* set by open */
+	struct stats stats;
+	struct frame_batch out; /* frames handed over, not yet sent */
+};
+
+#define ENCAP_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
+
+struct encap_ops {
+	const char *type; /* the word in the configuration */
+
+	/* All keys, ENCAP_COMMON_KEYS included; describes what `conf` points to. */
+	const struct conf_schema *schema;
+
+	/* OFFLOAD_ bits (gso.h) of frames that push takes without completion. */
+	unsigned offloads;
+
+	/* Whether the backend addresses hosts: locations then have a remote. */
+	bool has_hosts;
+
+	/* Checks a parsed configuration by itself, with the segment's `id` (-1:
+	 * none was given). Touches nothing live. 0 or -EINVAL with a message. */
+	int (*check)(const struct encap_conf *conf, int64_t network_id, struct err *err);
+
+	/* Whether two encaps of different segments (or two of one) cannot both
+	 * be: the same group and id on one uplink, say. NULL: never. */
+	bool (*conflict)(const struct encap_conf *a, int64_t id_a, const struct encap_conf *b,
+			 int64_t id_b);
+
+	/* Opens what it needs. An uplink that is away is no failure: the backend
+	 * waits for uplink_changed. 0, or negative errno with nothing left open. */
+	int (*open)(struct encap *encap, struct err *err);
+
+	/* Applies a changed configuration (encap->conf is still the former).
+	 * 0: done; ENCAP_RESTART: close and open me. NULL: always restart. */
+	int (*reconf)(struct encap *encap, const struct encap_conf *conf);
+
+	/* The uplink's state, MTU or addresses changed. Never NULL. */
+	void (*uplink_changed)(struct encap *encap);
+
+	/* Gives everything back; encap->out is empty by then. */
+	void (*close)(struct encap *encap);
+
+	/* The longest frame (Ethernet header included) that reaches the frame's
+	 * peer (unset: everybody) without outer fragments. 0: unknown. */
+	size_t (*room)(const struct encap *encap, const struct ipaddr *peer);
+
+	/* Puts the headers in front of one complete frame, and takes them off
+	 * again. Pure: no I/O, no counters. REASON_NONE, or why it must be
+	 * dropped (the caller still owns it). push needs the frame's headroom. */
+	enum reason (*push)(const struct encap *encap, struct frame *frame);
+	enum reason (*pop)(const struct encap *encap, struct frame *frame);
+
+	/* Sends pushed frames, each to its `peer` or, if unset, to everybody in
+	 * the segment. Owns the batch whatever happens: frees every frame and
+	 * empties it, counts tx or tx_drops. Does not block. */
+	void (*send)(struct encap *encap, struct frame_batch *batch);
+
+	/* Whether anything sent now could arrive: the uplink is up, has an
+	 * address, and there is somebody to send to. */
+	bool (*ready)(const struct encap *encap);
+
+	/* Adds the backend's own keys for `encap show` to a JSON object. */
+	void (*show)(const struct encap *encap, struct json_t *object);
+
+	/* Calls fn for each configured peer address. NULL: there are none. */
+	void (*peers)(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
+		      void *arg);
+};
+
+/* The backend of that name, or NULL. */
+const struct encap_ops *encap_find(const char *type);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The desired state of one switchd: what the configuration file, switchctl and
+ * (later) masters ask for, in one object. Making and checking it touches nothing
+ * live; commit.h applies it.
+ */
+#ifndef TVD_CONFIG_H
+#define TVD_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "encap/encap.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/tvdswitch/switchd.conf"
+#define NAME_MAX_LEN	    63 /* of a host, uplink, segment, port: [A-Za-z0-9_.-]+ */
+
+/* Who made an object; a reload replaces those of the file only. */
+#define OWNER_FILE "file"
+#define OWNER_CLI  "cli"
+
+enum ids_mode { IDS_OWN, IDS_SHARED };
+enum tags_mode { TAGS_DROP, TAGS_PASS };
+enum fast_mode { FAST_OFF, FAST_AUTO, FAST_BPF };
+enum port_admin { PORT_OPEN, PORT_LOCKED };
+
+struct uplink_conf {
+	struct conf_head head;
+	const char *owner; /* not a key; never freed */
+	char *name, *interface;
+	struct conf_list addresses; /* of struct ipaddr; empty: what the interface has */
+	int fast;		    /* enum fast_mode */
+};
+
+struct segment_conf {
+	struct conf_head head;
+	const char *owner;
+	char *name;
+	int64_t id;		       /* -1: not given */
+	char *domain;		       /* "": the default domain */
+	int64_t ageing;		       /* seconds; 0: never */
+	int64_t fdb_max, fdb_port_max; /* fdb_port_max 0: a quarter of fdb_max */
+	int tags;		       /* enum tags_mode */
+	struct conf_list reserved;     /* of int64_t: last bytes of 01-80-C2-00-00-xx let through */
+	bool isolated;
+	int64_t storm;		 /* frames a second; 0: no limit */
+	struct conf_list encaps; /* of struct conf_variant; objects start with struct encap_conf */
+};
+
+struct guard_conf {
+	struct conf_head head;
+	bool arp, dhcp, ra, mac, ip;
+};
+
+/* What every port has; first member of each port type's own structure. */
+struct port_conf {
+	struct conf_head head;
+	const char *owner;
+	char *name, *type, *segment;
+	int state;		    /* enum port_admin */
+	struct conf_list macs;	    /* of struct mac; empty: any */
+	struct conf_list addresses; /* of struct ipprefix; empty: any */
+	struct guard_conf guard;
+	bool isolated;
+};
+
+struct desired {
+	struct conf_head head;
+	char *host, *control, *user, *run_dir;
+	int log_level, ids; /* enum log_level, enum ids_mode */
+	bool seccomp;
+	struct conf_list uplinks;  /* of struct uplink_conf */
+	struct conf_list segments; /* of struct segment_conf */
+	struct conf_list ports;	   /* of struct conf_variant; objects start with struct port_conf */
+};
+
+extern const struct conf_schema uplink_schema, segment_schema, desired_schema;
+
+/*
+ * Reads, parses and checks a file into a zeroed object. 0, or negative errno
+ * with "FILE:LINE: message" in err and the object cleared.
+ */
+int desired_load(struct desired *desired, const char *path, struct err *err);
+
+/* The same from text in memory, named `name` in messages. For tests and fuzzing. */
+int desired_parse(struct desired *desired, const char *text, const char *name, struct err *err);
+
+/*
+ * Checks what no single object can: duplicate names and ids, references to
+ * nothing, ranges that depend on each other, what backends and port types say of
+ * theirs, encaps that cannot both be. 0 or -EINVAL.
+ */
+int desired_check(const struct desired *desired, struct err *err);
+
+void desired_copy(struct desired *to, const struct desired *from);
+void desired_clear(struct desired *desired);
+
+/* Moves copies of all objects of `from` whose owner is not the file into `to`. */
+void desired_keep(struct desired *to, const struct desired *from);
+
+const struct uplink_conf *desired_uplink(const struct desired *desired, const char *name);
+const struct segment_conf *desired_segment(const struct desired *desired, const char *name);
+const struct port_conf *desired_port(const struct desired *desired, const char *name);
+
+/* The i-th port, and the i-th encap of a segment. */
+const struct port_conf *desired_port_at(const struct desired *desired, size_t i);
+const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, size_t i);
+
+/*
+ * Adds an object from a JSON object (see conf_parse_json) with an owner, or
+ * removes one by name. 0, -EINVAL, -EEXIST, -ENOENT with a message. The result
+ * is still to be checked.
+ */
+int desired_add(struct desired *desired, const char *kind, const struct json_t *json,
+		const char *owner, struct err *err);
+int desired_del(struct desired *desired, const char *kind, const char *name, struct err *err);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The contract of port types: how a guest's interface is attached. A port type
+ * knows its descriptor and its own configuration; it hands what the guest sends
+ * to port_host.receive and gets what the guest shall receive in batches. It
+ * never knows an encap, a segment or another port.
+ */
+#ifndef TVD_PORT_H
+#define TVD_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/frame.h"
+#include "lib/list.h"
+#include "lib/stats.h"
+#include "switchd/config.h"
+
+struct ev_loop;
+struct json_t;
+struct port;
+struct rtnl;
+
+/* What the host offers to every port. One per switchd. */
+struct port_host {
+	struct ev_loop *loop;
+	struct frame_pool *pool;
+	struct rtnl *rtnl; /* to name, move and raise interfaces */
+	/* Frames that the guest sent; takes ownership and empties the batch.
+	 * Sending what results is the host's business, before the loop sleeps. */
+	void (*receive)(struct port *port, struct frame_batch *batch);
+	/* port->up has changed (the port type sets it and port->why before). */
+	void (*changed)(struct port *port);
+	/* The guest's interface is gone for good: close the port and try anew.
+	 * May close the port before it returns: touch nothing afterwards. */
+	void (*lost)(struct port *port, const char *why);
+};
+
+struct port {
+	const struct port_ops *ops;
+	struct port_host *host;
+	const struct port_conf *conf; /* starts the type's own structure */
+	uint32_t number;	      /* identifies it in the FDB, never reused while it lives */
+	void *state;		      /* the type's own, made by open; NULL while closed */
+	bool up;		      /* attached and, as far as can be known, raised */
+	char why[160];		      /* why it is not up, for `port show` */
+	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
+	unsigned mtu; /* to set on the interface if its `mtu` is not given; 0: leave */
+	struct stats stats;
+	struct frame_batch out; /* to be sent at the end of this turn */
+
+	/* The host's, not for port types. */
+	struct segment *segment;
+	struct list by_segment;
+	struct list captures;
+	struct port_runtime *runtime;
+};
+
+#define PORT_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
+
+struct port_ops {
+	const char *type; /* the word in the configuration */
+
+	/* All keys, PORT_COMMON_KEYS included; describes what port->conf points to. */
+	const struct conf_schema *schema;
+
+	/* Checks a parsed configuration by itself. 0 or -EINVAL with a message. */
+	int (*check)(const struct port_conf *conf, struct err *err);
+
+	/* Whether two ports cannot both be, e.g. want the same interface. NULL: never. */
+	bool (*conflict)(const struct port_conf *a, const struct port_conf *b);
+
+	/* Attaches the port, sets state, offloads and up. 0, or negative errno with
+	 * a reason in port->why and nothing left open: the host tries again later. */
+	int (*open)(struct port *port);
+
+	/* Applies a changed configuration to an open port (port->conf is still the
+	 * former). 0; or PORT_RESTART: close and open me. NULL: always restart. */
+	int (*reconf)(struct port *port, const struct port_conf *conf);
+
+	/* port->mtu has changed; apply it if that can still be done. May be NULL. */
+	void (*mtu_changed)(struct port *port);
+
+	/* Gives everything back; port->out is empty by then. */
+	void (*close)(struct port *port);
+
+	/* Hands frames to the guest, each within port->offloads. Owns the batch
+	 * whatever happens: frees every frame, counts tx or tx_drops. Does not
+	 * block. */
+	void (*send)(struct port *port, struct frame_batch *batch);
+
+	/* Adds the type's own keys for `port show` to a JSON object. May be NULL. */
+	void (*show)(const struct port *port, struct json_t *object);
+};
+
+/* Entries for a port type's table of keys. */
+#define PORT_COMMON_KEYS(type_)                                                                    \
+	{.name = "name",                                                                           \
+	 .type = CONF_STRING,                                                                      \
+	 .offset = offsetof(type_, common.name),                                                   \
+	 .required = true},                                                                        \
+	    {.name = "type",                                                                       \
+	     .type = CONF_STRING,                                                                  \
+	     .offset = offsetof(type_, common.type),                                               \
+	     .required = true},                                                                    \
+	    {.name = "segment",                                                                    \
+	     .type = CONF_STRING,                                                                  \
+	     .offset = offsetof(type_, common.segment),                                            \
+	     .required = true},                                                                    \
+	    {.name = "state",                                                                      \
+	     .type = CONF_ENUM,                                                                    \
+	     .offset = offsetof(type_, common.state),                                              \
+	     .words = port_admin_words},                                                           \
+	    {.name = "macs", .type = CONF_MACS, .offset = offsetof(type_, common.macs)},           \
+	    {.name = "addresses",                                                                  \
+	     .type = CONF_PREFIXES,                                                                \
+	     .offset = offsetof(type_, common.addresses)},                                         \
+	    {.name = "guard",                                                                      \
+	     .type = CONF_OBJECT,                                                                  \
+	     .offset = offsetof(type_, common.guard),                                              \
+	     .schema = &guard_schema},                                                             \
+	    {.name = "isolated", .type = CONF_BOOL, .offset = offsetof(type_, common.isolated)},   \
+	{                                                                                          \
+		.name = "services", .type = CONF_LATER,                                            \
+		.text =                                                                            \
+		    "services come with the plugin interface, which this version does not have"    \
+	}
+
+extern const char *const port_admin_words[];  /* config.c */
+extern const struct conf_schema guard_schema; /* config.c */
+
+/* The port type of that name, or NULL. */
+const struct port_ops *port_ops_find(const char *type);
+
+#endif
