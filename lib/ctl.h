@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control channel: a UNIX stream socket that carries one JSON object a line.
+ *
+ * A client sends {"do": "port.show", "args": {...}}, with a descriptor in
+ * SCM_RIGHTS where the request needs one, and waits for the answer before it
+ * sends the next. The server answers with any number of {"item": {...}} lines and
+ * one last line: {"ok": true}, with a "result" where there is one, or
+ * {"ok": false, "error": "why"}. A request that subscribes is answered by
+ * {"ok": true, "stream": true} and then {"event": {...}} lines until the client
+ * hangs up.
+ *
+ * A client that does not read costs the server nothing but its bounded queue: a
+ * long answer is generated only as fast as it is read, and events that do not
+ * fit are dropped and counted ({"event": {"event": "lost", "count": n}} once
+ * there is room again).
+ */
+#ifndef TVD_CTL_H
+#define TVD_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+
+struct ev_loop;
+
+#define CTL_REQUEST_MAX	    (256u * 1024u) /* bytes of a request line */
+#define CTL_QUEUE_MAX	    (256u * 1024u) /* bytes that wait for a client before it is left out */
+#define CTL_CONNECTIONS_MAX 64u
+#define CTL_IDLE_MS	    10000u /* how long half a request may take, or a connection be silent */
+
+struct ctl_server;
+struct ctl_conn;
+
+/*
+ * Called for each whole request. `args` is an object (empty if none was sent)
+ * and borrowed. `fd` is the descriptor that came along, or -1; the handler may
+ * take it by setting *fd to -1, else it is closed. The handler answers before it
+ * returns, by exactly one of ctl_ok, ctl_fail, ctl_generate, ctl_subscribe.
+ */
+typedef void ctl_request_fn(void *arg, struct ctl_conn *conn, const char *command, json_t *args,
+			    int *fd);
+
+/*
+ * Listens at `path` with mode 0600: next to a leftover socket nobody listens on,
+ * which it replaces; not on one that answers (-EADDRINUSE). Negative errno with a
+ * message, else 0 and *server.
+ */
+int ctl_server_open(struct ctl_server **server, struct ev_loop *loop, const char *path,
+		    ctl_request_fn *fn, void *arg, struct err *err);
+
+/* Closes all connections and removes the socket. NULL is fine. */
+void ctl_server_close(struct ctl_server *server);
+
+struct ctl_server_counters {
+	unsigned connections;
+	unsigned long long accepted, refused, requests, bad_requests, events_lost;
+};
+struct ctl_server_counters ctl_server_counters(const struct ctl_server *server);
+
+/* Answers; `result` (may be NULL) is stolen. */
+void ctl_ok(struct ctl_conn *conn, json_t *result);
+void ctl_fail(struct ctl_conn *conn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* One item of an answer; `item` is stolen. Only from within a generator, or
+ * before ctl_ok for answers of bounded length. */
+void ctl_item(struct ctl_conn *conn, json_t *item);
+
+/*
+ * An answer of unknown length: `next` is called, now and whenever the queue has
+ * drained, to add some items (about a hundred) with ctl_item; it returns false
+ * when there are no more. `done` frees the state at the end or when the client is
+ * gone.
+ */
+typedef bool ctl_next_fn(void *state, struct ctl_conn *conn);
+void ctl_generate(struct ctl_conn *conn, ctl_next_fn *next, void (*done)(void *), void *state);
+
+/* Makes the connection a subscriber of ctl_publish. */
+void ctl_subscribe(struct ctl_conn *conn);
+
+/* Whether anybody would see an event: ask before building one. */
+bool ctl_has_subscribers(const struct ctl_server *server);
+
+/* Sends an event to all subscribers; stolen. */
+void ctl_publish(struct ctl_server *server, json_t *event);
+
+/* The process at the other end (SO_PEERCRED). */
+pid_t ctl_conn_pid(const struct ctl_conn *conn);
+
+/*
+ * Told when the client of a connection hangs up after a successful answer; for
+ * what shall live only as long as its client (a live capture). One per connection.
+ */
+void ctl_on_hangup(struct ctl_conn *conn, void (*fn)(void *), void *arg);
+
+/* ---- client side, blocking ---- */
+
+struct ctl_client;
+
+int ctl_client_open(struct ctl_client **client, const char *path, struct err *err);
+void ctl_client_close(struct ctl_client *client);
+
+/* Sends a request; `args` (may be NULL) is stolen; fd -1 for none. */
+int ctl_client_send(struct ctl_client *client, const char *command, json_t *args, int fd,
+		    struct err *err);
+
+/* The next line of the answer or stream, a new reference, or NULL at its end or on an error. */
+json_t *ctl_client_read(struct ctl_client *client, struct err *err);
+
+#endif
