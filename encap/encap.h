@@ -32,6 +32,7 @@ struct encap_uplink {
 	unsigned ifindex;      /* 0: no such interface now */
 	bool up;	       /* there, administratively up, and with carrier */
 	unsigned mtu;	       /* of the interface; 1500 until it is known */
+	uint16_t family;       /* what to speak where nothing else decides */
 	struct ipaddr addr[2]; /* to send from, IPv4 and IPv6; unset: none (now) */
 	/* The on-link prefixes of the interface: who is a neighbour. */
 	struct ipprefix prefix[ENCAP_UPLINK_PREFIXES];

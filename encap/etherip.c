@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "encap/etherip.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "encap/gso.h"
+#include "lib/packet.h"
+
+#define IPV4_OVERHEAD 20u
+#define IPV6_OVERHEAD 40u
+
+static const char *const nibbles_words[] = {"rfc", "swapped", NULL};
+static const char *const transport_words[] = {"ip", "udp", NULL};
+static const char *const oversize_words[] = {"clip", "fragment", "drop", NULL};
+
+/* clang-format off */
+static const struct conf_key etherip_keys[] = {
+	ENCAP_COMMON_KEYS(struct etherip_conf),
+	{.name = "group", .type = CONF_ADDR, .offset = offsetof(struct etherip_conf, group)},
+	{.name = "peers", .type = CONF_ADDRS, .offset = offsetof(struct etherip_conf, peers)},
+	{.name = "sources", .type = CONF_PREFIXES, .offset = offsetof(struct etherip_conf, sources)},
+	{.name = "nibbles", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, nibbles), .words = nibbles_words},
+	{.name = "ttl", .type = CONF_INT, .offset = offsetof(struct etherip_conf, ttl), .min = 1, .max = 255},
+	{.name = "transport", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, transport), .words = transport_words},
+	{.name = "port", .type = CONF_LATER, .text = "EtherIP in UDP is not in this version"},
+	{.name = "oversize", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, oversize), .words = oversize_words},
+	{.name = "clamp_mss", .type = CONF_BOOL, .offset = offsetof(struct etherip_conf, clamp_mss), .initial = true},
+	{.name = NULL},
+};
+/* clang-format on */
+
+static const struct conf_schema etherip_schema = {
+    .kind = "etherip",
+    .size = sizeof(struct etherip_conf),
+    .keys = etherip_keys,
+};
+
+static const struct etherip_conf *conf_of(const struct encap_conf *conf)
+{
+	return (const struct etherip_conf *)conf;
+}
+
+static const struct etherip_conf *encap_etherip_conf(const struct encap *encap)
+{
+	return conf_of(encap->conf);
+}
+
+/* Identifiers are refused that a strict peer would take for plain EtherIP: it
+ * looks at the second byte only. */
+static bool id_is_usable(int64_t id)
+{
+	return id >= 0 && id <= (int64_t)ETHERIP_ID_MAX && (id == 0 || (id & 0xff) != 0);
+}
+
+static int check_peers(const struct etherip_conf *conf, struct err *err)
+{
+	const struct ipaddr *peers = conf->peers.items;
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < conf->peers.count; i++) {
+		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i])) {
+			conf_fail(conf, err, "etherip: peer %s is not a unicast address",
+				  ipaddr_format(&peers[i], text));
+			return -EINVAL;
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (ipaddr_equal(&peers[i], &peers[k])) {
+				conf_fail(conf, err, "etherip: peer %s is listed twice",
+					  ipaddr_format(&peers[i], text));
+				return -EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+static int check_group(const struct etherip_conf *conf, int64_t id, struct err *err)
+{
+	char text[ADDR_STRLEN];
+
+	if (!ipaddr_is_set(&conf->group))
+		return 0;
+	ipaddr_format(&conf->group, text);
+	if (!ipaddr_is_multicast(&conf->group)) {
+		conf_fail(conf, err, "etherip: group %s is not a multicast address", text);
+		return -EINVAL;
+	}
+	/* Every host has joined some of these, and routers never forward them. */
+	if (conf->group.family == AF_INET && ntohl(conf->group.v4.s_addr) >> 8 == 0xe00000) {
+		conf_fail(conf, err, "etherip: group %s is reserved for routing protocols", text);
+		return -EINVAL;
+	}
+	if (id == 0) {
+		conf_fail(conf, err,
+			  "etherip: plain peers (id 0) are addressed by `peers`, not by a group");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int etherip_check(const struct encap_conf *common, int64_t id, struct err *err)
+{
+	const struct etherip_conf *conf = conf_of(common);
+
+	if (id < 0) {
+		conf_fail(conf, err, "etherip: the segment needs an `id`");
+		return -EINVAL;
+	}
+	if (!id_is_usable(id)) {
+		conf_fail(conf, err,
+			  "etherip: id %lld is not usable: 1 to 4095 with a low byte that is not "
+			  "zero, or 0 for plain RFC 3378 peers",
+			  (long long)id);
+		return -EINVAL;
+	}
+	if (conf->transport != TRANSPORT_IP) {
+		conf_fail(conf, err, "etherip: transport \"udp\" is not in this version");
+		return -EINVAL;
+	}
+	if (id == 0 && conf->peers.count == 0) {
+		conf_fail(conf, err, "etherip: id 0 needs `peers`");
+		return -EINVAL;
+	}
+	if (conf->sources.count != 0 && conf->peers.count != 0 && !ipaddr_is_set(&conf->group)) {
+		conf_fail(conf, err, "etherip: `sources` is for a group; here only `peers` count");
+		return -EINVAL;
+	}
+	if (check_group(conf, id, err) < 0)
+		return -EINVAL;
+	return check_peers(conf, err);
+}
+
+static bool share_a_peer(const struct etherip_conf *a, const struct etherip_conf *b)
+{
+	const struct ipaddr *pa = a->peers.items, *pb = b->peers.items;
+
+	for (size_t i = 0; i < a->peers.count; i++) {
+		for (size_t k = 0; k < b->peers.count; k++) {
+			if (ipaddr_equal(&pa[i], &pb[k]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Identifiers differ between segments, so only plain peers, which are told apart
+ * by address, and two encaps of one segment can get in each other's way. */
+static bool etherip_conflict(const struct encap_conf *a, int64_t id_a, const struct encap_conf *b,
+			     int64_t id_b)
+{
+	const struct etherip_conf *ca = conf_of(a), *cb = conf_of(b);
+	bool group_a = ipaddr_is_set(&ca->group) || ca->peers.count == 0;
+	bool group_b = ipaddr_is_set(&cb->group) || cb->peers.count == 0;
+
+	if (id_a != id_b || strcmp(a->uplink, b->uplink) != 0)
+		return false;
+	if (share_a_peer(ca, cb))
+		return true;
+	return group_a && group_b && ipaddr_equal(&ca->group, &cb->group);
+}
+
+struct ipaddr etherip_group(uint16_t family, uint16_t id)
+{
+	struct in6_addr v6 = {{{0xff, 0x18, [12] = 0x54, 0x56, (uint8_t)(id >> 8), (uint8_t)id}}};
+
+	if (family == AF_INET6)
+		return ipaddr_v6(&v6);
+	return ipaddr_v4((struct in_addr){htonl(0xefc00000u | id)});
+}
+
+void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHERIP_HEADER_LEN])
+{
+	uint8_t high = (uint8_t)(id >> 8);
+
+	out[0] = nibbles == NIBBLES_RFC ? (uint8_t)(0x30 | high) : (uint8_t)(high << 4 | 0x03);
+	out[1] = (uint8_t)id;
+}
+
+/* Room for an inner tag is set aside where the segment passes tagged frames, so
+ * that a guest whose MTU fits may put a VLAN device on top. */
+static size_t etherip_room(const struct encap *encap, const struct ipaddr *peer)
+{
+	const struct etherip *etherip = encap->state;
+	uint16_t family = peer && ipaddr_is_set(peer) ? peer->family : 0;
+	size_t overhead = ETHERIP_HEADER_LEN;
+
+	if (family == 0) {
+		family = etherip->group.family;
+		for (unsigned i = 0; i < etherip->peer_count; i++) {
+			if (family != AF_INET6)
+				family = etherip->peers[i].family;
+		}
+	}
+	overhead += family == AF_INET6 ? IPV6_OVERHEAD : IPV4_OVERHEAD;
+	return encap->uplink->mtu > overhead ? encap->uplink->mtu - overhead : 0;
+}
+
+static enum reason etherip_push(const struct encap *encap, struct frame *frame)
+{
+	uint8_t *header = frame_push(frame, ETHERIP_HEADER_LEN);
+
+	if (!header) {
+		/* Somebody shares the bytes and has the headroom: a copy has its own. */
+		if (!frame_writable(frame))
+			return REASON_NO_BUFFER;
+		header = frame_push(frame, ETHERIP_HEADER_LEN);
+		if (!header)
+			return REASON_NO_BUFFER;
+	}
+	etherip_header(encap->network_id, (enum etherip_nibbles)encap_etherip_conf(encap)->nibbles,
+		       header);
+	return REASON_NONE;
+}
+
+static enum reason etherip_pop(const struct encap *encap, struct frame *frame)
+{
+	uint8_t want[ETHERIP_HEADER_LEN], header[ETHERIP_HEADER_LEN];
+
+	if (!frame_peek(frame, 0, sizeof(header), header))
+		return REASON_BAD_HEADER;
+	etherip_header(encap->network_id, (enum etherip_nibbles)encap_etherip_conf(encap)->nibbles,
+		       want);
+	if (header[0] != want[0] || header[1] != want[1])
+		return REASON_UNKNOWN_ID;
+	(void)frame_pull(frame, ETHERIP_HEADER_LEN);
+	return REASON_NONE;
+}
+
+enum reason etherip_pull_ipv4(struct frame *frame, struct etherip_outer *outer)
+{
+	struct ipv4_header ip;
+	struct in_addr addr;
+	size_t header_len, total;
+
+	if (!frame_peek(frame, 0, sizeof(ip), &ip))
+		return REASON_BAD_HEADER;
+	header_len = (ip.version_ihl & 0x0fu) * 4u;
+	total = ntohs(ip.total_len);
+	if (ip.version_ihl >> 4 != 4 || ip.protocol != ETHERIP_PROTOCOL ||
+	    header_len < sizeof(ip) || total < header_len || total > frame->len)
+		return REASON_BAD_HEADER;
+	memcpy(&addr, ip.src, sizeof(addr));
+	outer->src = ipaddr_v4(addr);
+	memcpy(&addr, ip.dst, sizeof(addr));
+	outer->dst = ipaddr_v4(addr);
+	frame->len = (uint32_t)total;
+	(void)frame_pull(frame, header_len);
+	return REASON_NONE;
+}
+
+static int compare_addr(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ipaddr));
+}
+
+static int compare_peer(const void *a, const void *b)
+{
+	return compare_addr(&((const struct etherip_peer *)a)->addr,
+			    &((const struct etherip_peer *)b)->addr);
+}
+
+static bool is_peer(const struct etherip *etherip, const struct ipaddr *addr)
+{
+	return etherip->peer_count &&
+	       bsearch(addr, etherip->peers, etherip->peer_count, sizeof(*addr), compare_addr);
+}
+
+/* forwarding.md section 2: peers, or with a group `sources`, by default the
+ * uplink's own prefixes. */
+static bool source_counts(const struct etherip *etherip, const struct ipaddr *src)
+{
+	const struct encap_uplink *uplink = etherip->encap->uplink;
+	const struct ipprefix *sources = etherip->conf->sources.items;
+
+	if (is_peer(etherip, src))
+		return true;
+	if (!ipaddr_is_set(&etherip->group))
+		return false;
+	for (size_t i = 0; i < etherip->conf->sources.count; i++) {
+		if (ipprefix_contains(&sources[i], src))
+			return true;
+	}
+	if (etherip->conf->sources.count)
+		return false;
+	for (unsigned i = 0; i < uplink->prefixes; i++) {
+		if (ipprefix_contains(&uplink->prefix[i], src))
+			return true;
+	}
+	return false;
+}
+
+static enum reason accepts(const struct etherip *etherip, const struct etherip_outer *outer)
+{
+	const struct encap_uplink *uplink = etherip->encap->uplink;
+	const struct ipaddr *own = &uplink->addr[outer->dst.family == AF_INET6];
+
+	if (outer->ifindex != uplink->ifindex)
+		return REASON_NOT_HERE;
+	if (!ipaddr_equal(&outer->dst, own) && !ipaddr_equal(&outer->dst, &etherip->group))
+		return REASON_NOT_HERE;
+	if (ipaddr_equal(&outer->src, own) || !source_counts(etherip, &outer->src))
+		return REASON_FOREIGN_SOURCE;
+	if (outer->fragmented && etherip->conf->oversize == OVERSIZE_DROP)
+		return REASON_FRAGMENT;
+	return REASON_NONE;
+}
+
+static struct etherip *demux_plain(const struct etherip_table *table,
+				   const struct etherip_outer *outer, enum reason *reason,
+				   struct etherip **blame)
+{
+	struct etherip_peer key = {.addr = outer->src};
+	struct etherip_peer *found = NULL;
+
+	if (table->plain_count)
+		found = bsearch(&key, table->plain, table->plain_count, sizeof(key), compare_peer);
+	if (!found) {
+		*reason = table->plain_count ? REASON_FOREIGN_SOURCE : REASON_UNKNOWN_ID;
+		return NULL;
+	}
+	/* The same peer may be known on several uplinks. */
+	while (found > table->plain && ipaddr_equal(&found[-1].addr, &outer->src))
+		found--;
+	for (; found < table->plain + table->plain_count; found++) {
+		if (!ipaddr_equal(&found->addr, &outer->src))
+			break;
+		*reason = accepts(found->etherip, outer);
+		*blame = found->etherip;
+		if (*reason == REASON_NONE)
+			return found->etherip;
+	}
+	return NULL;
+}
+
+struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
+			      const struct etherip_outer *outer, enum reason *reason,
+			      struct etherip **blame)
+{
+	uint8_t header[ETHERIP_HEADER_LEN];
+	bool version_seen = false;
+
+	*blame = NULL;
+	if (!frame_peek(frame, 0, sizeof(header), header)) {
+		*reason = REASON_BAD_HEADER;
+		return NULL;
+	}
+	for (int nibbles = NIBBLES_RFC; nibbles <= NIBBLES_SWAPPED; nibbles++) {
+		uint8_t version = nibbles == NIBBLES_RFC ? header[0] >> 4 : header[0] & 0x0f;
+		uint8_t high = nibbles == NIBBLES_RFC ? header[0] & 0x0f : header[0] >> 4;
+		uint16_t id = (uint16_t)(high << 8 | header[1]);
+
+		/* The swapped form is a version only where somebody speaks it. */
+		if (version != 3 || (nibbles == NIBBLES_SWAPPED && !table->count[nibbles]))
+			continue;
+		if (!version_seen)
+			*reason = REASON_UNKNOWN_ID;
+		version_seen = true;
+		if (id == 0) {
+			struct etherip *plain = demux_plain(table, outer, reason, blame);
+
+			if (plain && plain->conf->nibbles == nibbles)
+				return plain;
+			if (plain)
+				*reason = REASON_BAD_VERSION;
+			continue;
+		}
+		for (struct etherip *e = table->by_id[nibbles][id]; e; e = e->next_same_id) {
+			*reason = accepts(e, outer);
+			*blame = e;
+			if (*reason == REASON_NONE)
+				return e;
+		}
+	}
+	if (!version_seen)
+		*reason = REASON_BAD_VERSION;
+	return NULL;
+}
+
+static int table_add_plain(struct etherip_table *table, struct etherip *etherip)
+{
+	size_t count = table->plain_count + etherip->peer_count;
+	struct etherip_peer *plain = realloc(table->plain, (count ? count : 1) * sizeof(*plain));
+
+	if (!plain)
+		return -ENOMEM;
+	for (unsigned i = 0; i < etherip->peer_count; i++) {
+		plain[table->plain_count + i].addr = etherip->peers[i];
+		plain[table->plain_count + i].etherip = etherip;
+	}
+	table->plain = plain;
+	table->plain_count = (unsigned)count;
+	qsort(plain, count, sizeof(*plain), compare_peer);
+	return 0;
+}
+
+int etherip_table_add(struct etherip_table *table, struct etherip *etherip)
+{
+	int nibbles = etherip->conf->nibbles;
+	uint16_t id = etherip->encap->network_id;
+
+	if (id == 0) {
+		int ret = table_add_plain(table, etherip);
+
+		if (ret < 0)
+			return ret;
+	} else {
+		etherip->next_same_id = table->by_id[nibbles][id];
+		table->by_id[nibbles][id] = etherip;
+	}
+	table->count[nibbles]++;
+	return 0;
+}
+
+void etherip_table_del(struct etherip_table *table, struct etherip *etherip)
+{
+	int nibbles = etherip->conf->nibbles;
+	uint16_t id = etherip->encap->network_id;
+
+	table->count[nibbles]--;
+	if (id == 0) {
+		unsigned kept = 0;
+
+		for (unsigned i = 0; i < table->plain_count; i++) {
+			if (table->plain[i].etherip != etherip)
+				table->plain[kept++] = table->plain[i];
+		}
+		table->plain_count = kept;
+		if (kept == 0) {
+			free(table->plain);
+			table->plain = NULL;
+		}
+		return;
+	}
+	for (struct etherip **p = &table->by_id[nibbles][id]; *p; p = &(*p)->next_same_id) {
+		if (*p == etherip) {
+			*p = etherip->next_same_id;
+			return;
+		}
+	}
+}
+
+static bool etherip_ready(const struct encap *encap)
+{
+	const struct etherip *etherip = encap->state;
+	const struct encap_uplink *uplink = encap->uplink;
+	uint16_t family = etherip->group.family;
+
+	if (!uplink->up)
+		return false;
+	if (family && ipaddr_is_set(&uplink->addr[family == AF_INET6]))
+		return true;
+	for (unsigned i = 0; i < etherip->peer_count; i++) {
+		if (ipaddr_is_set(&uplink->addr[etherip->peers[i].family == AF_INET6]))
+			return true;
+	}
+	return false;
+}
+
+static void etherip_show(const struct encap *encap, json_t *object)
+{
+	const struct etherip *etherip = encap->state;
+	json_t *peers = json_array();
+	char text[ADDR_STRLEN];
+
+	for (unsigned i = 0; i < etherip->peer_count; i++)
+		json_array_append_new(peers, json_string(ipaddr_format(&etherip->peers[i], text)));
+	if (ipaddr_is_set(&etherip->group))
+		json_object_set_new(object, "group",
+				    json_string(ipaddr_format(&etherip->group, text)));
+	json_object_set_new(object, "id", json_integer(encap->network_id));
+	json_object_set_new(object, "peers", peers);
+	json_object_set_new(object, "nibbles", json_string(nibbles_words[etherip->conf->nibbles]));
+	json_object_set_new(object, "oversize",
+			    json_string(oversize_words[etherip->conf->oversize]));
+	json_object_set_new(object, "clamp_mss", json_boolean(etherip->conf->clamp_mss));
+	json_object_set_new(object, "reassembled", json_integer((json_int_t)etherip->reassembled));
+	etherip_show_io(encap, object);
+}
+
+static void etherip_peers(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
+			  void *arg)
+{
+	const struct etherip *etherip = encap->state;
+
+	for (unsigned i = 0; i < etherip->peer_count; i++)
+		fn(arg, &etherip->peers[i]);
+}
+
+const struct encap_ops etherip_ops = {
+    .type = "etherip",
+    .schema = &etherip_schema,
+    .offloads = OFFLOAD_NONE,
+    .has_hosts = true,
+    .check = etherip_check,
+    .conflict = etherip_conflict,
+    .open = etherip_open,
+    .reconf = etherip_reconf,
+    .uplink_changed = etherip_uplink_changed,
+    .close = etherip_close,
+    .room = etherip_room,
+    .push = etherip_push,
+    .pop = etherip_pop,
+    .send = etherip_send,
+    .ready = etherip_ready,
+    .show = etherip_show,
+    .peers = etherip_peers,
+};

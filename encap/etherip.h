@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * EtherIP (RFC 3378) with a network identifier in its reserved bits: section
+ * 3.1.1 of the comparative study (HPL-2008-57) and section 6 of the TVD paper.
+ *
+ * This header is for the backend's own files and for tests: what is pure
+ * (etherip.c) and what does I/O (etherip_io.c).
+ */
+#ifndef TVD_ETHERIP_H
+#define TVD_ETHERIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "encap/encap.h"
+
+#define ETHERIP_PROTOCOL    97
+#define ETHERIP_HEADER_LEN  2u
+#define ETHERIP_ID_MAX	    0xfffu
+#define ETHERIP_TTL_UNICAST 64
+
+/* Where the version stands: RFC 3378 puts it into the high half of the first
+ * byte; some deployed peers put it into the low half. */
+enum etherip_nibbles { NIBBLES_RFC, NIBBLES_SWAPPED };
+enum etherip_transport { TRANSPORT_IP, TRANSPORT_UDP };
+
+struct etherip_conf {
+	struct encap_conf common;
+	struct ipaddr group;	  /* unset: none, or the default (etherip_group) */
+	struct conf_list peers;	  /* of struct ipaddr */
+	struct conf_list sources; /* of struct ipprefix */
+	int nibbles, transport, oversize;
+	int64_t ttl; /* 0: 1 for the group, ETHERIP_TTL_UNICAST for the rest */
+	bool clamp_mss;
+};
+
+/* What an open backend keeps; `encap->state`. */
+struct etherip {
+	struct encap *encap;
+	const struct etherip_conf *conf;
+	struct ipaddr group;  /* in force; unset: none */
+	struct ipaddr *peers; /* sorted */
+	unsigned peer_count;
+	unsigned joined_ifindex; /* where the group is joined now; 0: nowhere */
+	bool was_up;
+	uint64_t reassembled; /* datagrams that arrived in fragments */
+	struct etherip *next_same_id;
+};
+
+/* The outer header of a datagram as far as it decides who gets it. */
+struct etherip_outer {
+	struct ipaddr src, dst;
+	unsigned ifindex;
+	bool fragmented;
+};
+
+/* Who receives what: identifiers, and for identifier 0 the peer's address. */
+struct etherip_table {
+	struct etherip *by_id[2][ETHERIP_ID_MAX + 1]; /* by enum etherip_nibbles */
+	struct etherip_peer *plain;		      /* sorted by address */
+	unsigned plain_count;
+	unsigned count[2];
+};
+
+struct etherip_peer {
+	struct ipaddr addr;
+	struct etherip *etherip;
+};
+
+/* The default group of an identifier: 239.192.HI.LO, or ff18::5456:ID. */
+struct ipaddr etherip_group(uint16_t family, uint16_t id);
+
+/* The header for an identifier, in memory order. */
+void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHERIP_HEADER_LEN]);
+
+/* Adds and removes a backend. 0 or -ENOMEM. */
+int etherip_table_add(struct etherip_table *table, struct etherip *etherip);
+void etherip_table_del(struct etherip_table *table, struct etherip *etherip);
+
+/*
+ * Finds whose a datagram is; `frame` begins with the EtherIP header. NULL with
+ * the reason; *blame is then the encap that the drop counts at, or NULL if it
+ * belongs to none.
+ */
+struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
+			      const struct etherip_outer *outer, enum reason *reason,
+			      struct etherip **blame);
+
+/*
+ * Checks an outer IPv4 header in front of the EtherIP header and takes it off;
+ * fills outer->src and outer->dst. REASON_NONE or REASON_BAD_HEADER.
+ */
+enum reason etherip_pull_ipv4(struct frame *frame, struct etherip_outer *outer);
+
+/* ---- etherip_io.c: sockets ---- */
+
+int etherip_open(struct encap *encap, struct err *err);
+int etherip_reconf(struct encap *encap, const struct encap_conf *conf);
+void etherip_close(struct encap *encap);
+void etherip_uplink_changed(struct encap *encap);
+void etherip_send(struct encap *encap, struct frame_batch *batch);
+
+/* Groups joined, holder sockets, and whether identifiers are filtered in the kernel. */
+void etherip_show_io(const struct encap *encap, struct json_t *object);
+
+extern const struct encap_ops etherip_ops;
+
+#endif
