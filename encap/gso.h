@@ -24,8 +24,8 @@
  * inside the frame; a superframe is whole TCP or UDP of the version it claims,
  * not an IP fragment, with its checksum start at the transport header, and has a
  * gso_size that is not 0. REASON_NONE or REASON_BAD_OFFLOAD. What guests claim
- * goes through here once, where it comes in. A superframe that needs only one
- * segment is turned into an ordinary frame.
+ * goes through here once, where it comes in. A superframe loses its Ethernet
+ * padding; one that needs only one segment is turned into an ordinary frame.
  */
 enum reason offload_check(struct frame *frame);
 
@@ -40,7 +40,8 @@ enum reason offload_complete_checksum(struct frame *frame);
 
 /*
  * Payload bytes of a segment so that no segment is longer than max_len bytes
- * (Ethernet header included): gso_size or less; 0 if not even one byte fits.
+ * (Ethernet header included): gso_size or less; 0 if not even one byte fits. A
+ * datagram cannot be cut: for UDP it is gso_size or 0.
  */
 unsigned gso_fit(const struct frame *frame, size_t max_len);
 
@@ -51,8 +52,11 @@ typedef void gso_emit_fn(void *arg, struct frame *segment);
  * Cuts a checked superframe into frames with `size` payload bytes each, complete
  * with checksums, IP ids that count up, lengths, sequence numbers, and FIN, PSH
  * and CWR only where they belong. Takes ownership of the superframe. UDP: each
- * segment becomes a datagram of its own. Returns the number of segments emitted;
- * when the pool runs dry the rest is not sent and *reason is REASON_NO_BUFFER.
+ * segment becomes a datagram of its own. A size above gso_size means gso_size.
+ * Returns the number of segments emitted. *reason is REASON_NONE, or why not all
+ * (REASON_NO_BUFFER: the pool ran dry) or none (REASON_OVERSIZE: size is 0, or
+ * would cut a datagram; REASON_BAD_OFFLOAD: it was never checked) were; counting
+ * that is the caller's.
  * Segments carry the superframe's tag, peer and origin.
  */
 unsigned gso_segment(struct frame_pool *pool, struct frame *frame, unsigned size, gso_emit_fn *emit,

@@ -29,7 +29,7 @@ static void parse_ipv4(const struct frame *frame, struct packet *packet)
 	    total > left)
 		return;
 	packet->ip_version = 4;
-	packet->l3_len = (uint16_t)(total > UINT16_MAX ? UINT16_MAX : total);
+	packet->l3_len = total;
 	packet->protocol = ip.protocol;
 	packet->fragment = (ntohs(ip.fragment) & 0x3fff) != 0;
 	if ((ntohs(ip.fragment) & 0x1fff) == 0)
@@ -45,12 +45,14 @@ static void parse_ipv6_chain(const struct frame *frame, struct packet *packet, u
 		size_t len;
 
 		packet->protocol = next;
+		packet->chain_cut = false;
 		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
 		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH) {
 			if (next != IPPROTO_NONE)
 				packet->l4_off = (uint16_t)off;
 			return;
 		}
+		packet->chain_cut = true; /* until the next header is reached */
 		if (end - off < sizeof(ext) || !frame_peek(frame, off, sizeof(ext), ext))
 			return;
 		if (next == IPPROTO_FRAGMENT) {
@@ -58,6 +60,7 @@ static void parse_ipv6_chain(const struct frame *frame, struct packet *packet, u
 			packet->fragment = true;
 			if ((((unsigned)ext[2] << 8 | ext[3]) & 0xfff8u) != 0) {
 				packet->protocol = ext[0];
+				packet->chain_cut = false;
 				return;
 			}
 		} else {
@@ -84,7 +87,7 @@ static void parse_ipv6(const struct frame *frame, struct packet *packet)
 	if (ntohl(ip.version_class_label) >> 28 != 6 || total > left)
 		return;
 	packet->ip_version = 6;
-	packet->l3_len = (uint16_t)(total > UINT16_MAX ? UINT16_MAX : total);
+	packet->l3_len = (uint32_t)total;
 	parse_ipv6_chain(frame, packet, ip.next_header, packet->l3_off + sizeof(ip),
 			 packet->l3_off + total);
 }
@@ -95,6 +98,7 @@ bool packet_parse(struct frame *frame, struct packet *packet)
 
 	memset(packet, 0, sizeof(*packet));
 	packet->l3_off = packet->l4_off = FRAME_OFF_UNSET;
+	frame->l3_off = frame->l4_off = FRAME_OFF_UNSET;
 	if (!frame_peek(frame, 0, sizeof(packet->eth), &packet->eth))
 		return false;
 	packet->ethertype = ntohs(packet->eth.type);

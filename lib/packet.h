@@ -77,10 +77,11 @@ struct packet {
 	uint16_t ethertype; /* behind all tags, host byte order; below 0x600 an 802.3 length */
 	uint8_t tags;	    /* tags in the bytes, at most PACKET_TAGS_MAX are walked */
 	uint16_t l3_off, l4_off;
-	uint16_t l3_len;    /* bytes from l3_off that the IP header claims, at most what is there */
+	uint32_t l3_len;    /* bytes from l3_off that the IP header claims; never past the end */
 	uint8_t ip_version; /* 4, 6, or 0 */
 	uint8_t protocol;   /* behind IPv6 extension headers */
 	bool fragment;	    /* any IP fragment; only the first has l4_off */
+	bool chain_cut;	    /* IPv6 extension headers end early, or are too many to walk */
 };
 
 #define PACKET_TAGS_MAX 8u
