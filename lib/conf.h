@@ -69,19 +69,32 @@ struct conf_key {
 	bool required;
 	int64_t min, max;	  /* CONF_INT and CONF_INTS; both 0: no limits but int64_t's */
 	int64_t initial;	  /* default of CONF_INT, CONF_BOOL, CONF_ENUM */
-	const char *text;	  /* default of CONF_STRING; the message of CONF_LATER */
+	const char *text;	  /* default of CONF_STRING; the message of CONF_LATER;
+				   * CONF_VARIANT: what one is called ("port"), for messages */
 	const char *const *words; /* CONF_ENUM: NULL-terminated */
 	const struct conf_schema *schema; /* CONF_OBJECT, CONF_OBJECTS */
+	/* CONF_STRING: NULL when the (given) value is fine, else what it has to be:
+	 * "1 to 63 letters". May itself be NULL. */
+	const char *(*wants)(const char *value);
 	/* CONF_VARIANT: the schema for a `type` word. NULL, with a message in err
 	 * when the word is known but not available in this version. */
 	const struct conf_schema *(*variant)(const char *type, struct err *err);
 };
 
 struct conf_schema {
-	const char *kind;	     /* "segment", for messages */
+	const char *kind;	     /* "segment", for messages; "": the root of a file */
 	size_t size;		     /* of the structure */
 	const struct conf_key *keys; /* ends with a NULL name; at most 64 */
 };
+
+/*
+ * Reads libconfig's syntax into an initialised config_t; `name` is what messages
+ * call it. false with "name:line: message" in err; the config_t is to be
+ * destroyed either way. What libconfig would silently change is an error here:
+ * numbers that do not fit, strings cut by \x00, comments without an end; so is
+ * @include, since an included folder would end the process.
+ */
+bool conf_read(config_t *config, const char *text, const char *name, struct err *err);
 
 /*
  * Fills a zeroed object from a group. false with "file:line: message" (without
@@ -92,7 +105,8 @@ bool conf_parse(const struct conf_schema *schema, const config_setting_t *group,
 
 /*
  * The same from a JSON object as switchctl sends it. Values may be of their own
- * JSON type or strings ("1464", "true", "10.0.0.1,10.0.0.2" for lists of scalars).
+ * JSON type or strings: "1464" or "0x10", "true", "false", "on" or "off",
+ * "10.0.0.1,10.0.0.2" for lists of scalars.
  */
 bool conf_parse_json(const struct conf_schema *schema, const struct json_t *json, void *object,
 		     struct err *err);
@@ -117,7 +131,7 @@ bool conf_equal(const struct conf_schema *schema, const void *a, const void *b);
 bool conf_key_equal(const struct conf_schema *schema, const void *a, const void *b,
 		    const char *name);
 
-/* A new JSON object with the keys that were given. */
+/* A new JSON object with the keys that were given; conf_parse_json reads it back. */
 struct json_t *conf_to_json(const struct conf_schema *schema, const void *object);
 
 /* The type behind CONF_VARIANT: its `type` word (the schema's kind). */

@@ -15,6 +15,7 @@
 #include "lib/err.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/tvdswitch/switchd.conf"
+#define RUN_DIR_DEFAULT	    "/run/tvdswitch"
 #define NAME_MAX_LEN	    63 /* of a host, uplink, segment, port: [A-Za-z0-9_.-]+ */
 
 /* Who made an object; a reload replaces those of the file only. */
@@ -26,9 +27,16 @@ enum tags_mode { TAGS_DROP, TAGS_PASS };
 enum fast_mode { FAST_OFF, FAST_AUTO, FAST_BPF };
 enum port_admin { PORT_OPEN, PORT_LOCKED };
 
+/* How uplinks, segments and ports begin. */
+struct desired_object {
+	struct conf_head head;
+	const char *owner; /* OWNER_; not a key, never freed */
+	char *name;
+};
+
 struct uplink_conf {
 	struct conf_head head;
-	const char *owner; /* not a key; never freed */
+	const char *owner;
 	char *name, *interface;
 	struct conf_list addresses; /* of struct ipaddr; empty: what the interface has */
 	int fast;		    /* enum fast_mode */
@@ -79,7 +87,8 @@ struct desired {
 extern const struct conf_schema uplink_schema, segment_schema, desired_schema;
 
 /*
- * Reads, parses and checks a file into a zeroed object. 0, or negative errno
+ * Reads, parses and checks a file into a zeroed object, and fills in what
+ * depends on the host or on other keys (host, control). 0, or negative errno
  * with "FILE:LINE: message" in err and the object cleared.
  */
 int desired_load(struct desired *desired, const char *path, struct err *err);
@@ -97,12 +106,26 @@ int desired_check(const struct desired *desired, struct err *err);
 void desired_copy(struct desired *to, const struct desired *from);
 void desired_clear(struct desired *desired);
 
-/* Moves copies of all objects of `from` whose owner is not the file into `to`. */
+/*
+ * Puts copies of all objects of `from` whose owner is not the file behind those
+ * of `to`. The result is still to be checked: names may now be there twice.
+ */
 void desired_keep(struct desired *to, const struct desired *from);
 
 const struct uplink_conf *desired_uplink(const struct desired *desired, const char *name);
 const struct segment_conf *desired_segment(const struct desired *desired, const char *name);
 const struct port_conf *desired_port(const struct desired *desired, const char *name);
+
+/* The objects of one kind, whatever kind it is. */
+enum desired_kind { DESIRED_UPLINK, DESIRED_SEGMENT, DESIRED_PORT, DESIRED_KINDS };
+
+const char *desired_kind_name(enum desired_kind kind);
+size_t desired_count(const struct desired *desired, enum desired_kind kind);
+const struct desired_object *desired_at(const struct desired *desired, enum desired_kind kind,
+					size_t i);
+
+/* Whether a text is a name in the sense of NAME_MAX_LEN. */
+bool config_name_ok(const char *name);
 
 /* The i-th port, and the i-th encap of a segment. */
 const struct port_conf *desired_port_at(const struct desired *desired, size_t i);
@@ -110,8 +133,9 @@ const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, 
 
 /*
  * Adds an object from a JSON object (see conf_parse_json) with an owner, or
- * removes one by name. 0, -EINVAL, -EEXIST, -ENOENT with a message. The result
- * is still to be checked.
+ * removes one by name; kind is "uplink", "segment" or "port". `owner` has to
+ * outlive the object. 0, -EINVAL, -EEXIST, -ENOENT with a message and nothing
+ * changed. The result is still to be checked.
  */
 int desired_add(struct desired *desired, const char *kind, const struct json_t *json,
 		const char *owner, struct err *err);

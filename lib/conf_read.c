@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading libconfig's syntax. libconfig 1.5 has habits that a configuration
+ * must not depend on: a number beyond 32 bits without a final L loses its upper
+ * bits, "\x00" ends a string, a comment that nobody closes swallows the rest,
+ * and including a folder calls exit(). One pass over the tokens refuses them
+ * before libconfig sees the text.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/conf_impl.h"
+
+struct scan {
+	const char *at;
+	int line;
+	const char *fault; /* what is wrong; NULL: nothing */
+	int fault_line;
+};
+
+static bool scan_fail(struct scan *scan, int line, const char *what)
+{
+	scan->fault = what;
+	scan->fault_line = line;
+	return false;
+}
+
+static bool scan_comment(struct scan *scan)
+{
+	int line = scan->line;
+
+	for (scan->at += 2; scan->at[0]; scan->at++) {
+		if (scan->at[0] == '*' && scan->at[1] == '/') {
+			scan->at += 2;
+			return true;
+		}
+		if (scan->at[0] == '\n')
+			scan->line++;
+	}
+	return scan_fail(scan, line, "the comment that starts here has no end");
+}
+
+static bool scan_string(struct scan *scan)
+{
+	int line = scan->line;
+
+	for (scan->at++; scan->at[0]; scan->at++) {
+		if (scan->at[0] == '"') {
+			scan->at++;
+			return true;
+		}
+		if (scan->at[0] == '\n')
+			scan->line++;
+		if (scan->at[0] != '\\' || !scan->at[1])
+			continue;
+		scan->at++;
+		if (scan->at[0] == '\n')
+			scan->line++;
+		if (strncmp(scan->at, "x00", 3) == 0 || strncmp(scan->at, "X00", 3) == 0)
+			return scan_fail(scan, scan->line, "a string cannot contain \\x00");
+	}
+	return scan_fail(scan, line, "the string that starts here has no end");
+}
+
+/* libconfig's own limits, which it does not check: 32 bits, with L 64. */
+static bool scan_number(struct scan *scan)
+{
+	const char *start = scan->at;
+	bool sign = *start == '-' || *start == '+';
+	bool hex = !sign && start[0] == '0' && (start[1] == 'x' || start[1] == 'X');
+	unsigned long long value;
+	bool fits;
+	char *end;
+
+	errno = 0;
+	value = strtoull(start + (sign ? 1 : 0), &end, hex ? 16 : 10);
+	fits = errno == 0;
+	if (!hex && (*end == '.' || *end == 'e' || *end == 'E')) {
+		/* A float, which no key takes: the parser says so. */
+		scan->at = end + strspn(end, "0123456789.eE+-");
+		return true;
+	}
+	if (*end == 'L')
+		fits = fits && value <= INT64_MAX;
+	else
+		fits = fits && value <= (hex ? UINT32_MAX : (unsigned long long)INT32_MAX);
+	scan->at = end + strspn(end, "L");
+	if (!fits)
+		return scan_fail(scan, scan->line, "a number beyond 32 bits is out of every range");
+	return true;
+}
+
+static bool is_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '*';
+}
+
+static bool scan_token(struct scan *scan)
+{
+	const char *at = scan->at;
+
+	if (at[0] == '/' && at[1] == '*')
+		return scan_comment(scan);
+	if (at[0] == '"')
+		return scan_string(scan);
+	if (at[0] == '#' || (at[0] == '/' && at[1] == '/')) {
+		scan->at += strcspn(at, "\n");
+		return true;
+	}
+	if (isalpha((unsigned char)at[0]) || at[0] == '*') {
+		while (is_name(*scan->at))
+			scan->at++;
+		return true;
+	}
+	if (isdigit((unsigned char)at[0]) ||
+	    ((at[0] == '-' || at[0] == '+') && isdigit((unsigned char)at[1])))
+		return scan_number(scan);
+	if (at[0] == '\n')
+		scan->line++;
+	scan->at++;
+	return true;
+}
+
+/* The line of the first include, or 0. Even one in a comment: better safe than gone. */
+static int find_include(const char *text)
+{
+	for (int line = 1; *text; line++) {
+		const char *word = text + strspn(text, " \t");
+
+		if (strncmp(word, "@include", strlen("@include")) == 0)
+			return line;
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return 0;
+}
+
+/* Few names in the life of a process, each kept for the objects that point to it. */
+static char *intern(const char *name)
+{
+	static struct interned {
+		struct interned *next;
+		char name[];
+	} * all;
+	struct interned *it;
+
+	for (it = all; it; it = it->next)
+		if (strcmp(it->name, name) == 0)
+			return it->name;
+	it = conf_alloc(1, sizeof(*it) + strlen(name) + 1);
+	memcpy(it->name, name, strlen(name) + 1);
+	it->next = all;
+	all = it;
+	return it->name;
+}
+
+bool conf_read(config_t *config, const char *text, const char *name, struct err *err)
+{
+	struct scan scan = {.at = text, .line = 1};
+	int line = find_include(text);
+
+	if (line) {
+		(void)err_set(err, EINVAL, "%s:%d: @include is not supported", name, line);
+		return false;
+	}
+	while (*scan.at && scan_token(&scan))
+		;
+	if (!config_read_string(config, text)) {
+		const char *what = config_error_text(config);
+
+		line = config_error_line(config);
+		/* One missing quote is two faults: the first one is what counts. */
+		if (!scan.fault || line < scan.fault_line) {
+			(void)err_set(err, EINVAL, "%s:%d: %s", name, line > 0 ? line : 1,
+				      what ? what : "syntax error");
+			return false;
+		}
+	}
+	if (scan.fault) {
+		(void)err_set(err, EINVAL, "%s:%d: %s", name, scan.fault_line, scan.fault);
+		return false;
+	}
+	/* libconfig knows no name for text in memory; conf_parse looks here. */
+	config_setting_set_hook(config_root_setting(config), intern(name));
+	return true;
+}

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The desired state: its schemas, reading it from a file, and changing it object
+ * by object. What no single object can say is checked in config_check.c.
+ */
+#include "switchd/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "switchd/port/port.h"
+
+#define CONFIG_SIZE_MAX (64u << 20) /* a file larger than this is a mistake */
+#define SOCKET_NAME	"/switchd.sock"
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+/* desired_object is how each of them begins. */
+#define BEGINS_LIKE_OBJECT(type)                                                                   \
+	static_assert(offsetof(type, owner) == offsetof(struct desired_object, owner) &&           \
+			  offsetof(type, name) == offsetof(struct desired_object, name),           \
+		      #type " does not begin like desired_object")
+BEGINS_LIKE_OBJECT(struct uplink_conf);
+BEGINS_LIKE_OBJECT(struct segment_conf);
+BEGINS_LIKE_OBJECT(struct port_conf);
+
+/* ---- What keys hold ---- */
+
+bool config_name_ok(const char *name)
+{
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				  "0123456789_.-");
+
+	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
+}
+
+static const char *wants_name(const char *value)
+{
+	return config_name_ok(value)
+		   ? NULL
+		   : "a name (1 to 63 letters, digits, and characters of \"_.-\")";
+}
+
+static const char *wants_name_or_nothing(const char *value)
+{
+	return *value ? wants_name(value) : NULL;
+}
+
+static const char *wants_interface(const char *value)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len > 15 || strpbrk(value, "/ \t") || strcmp(value, ".") == 0 ||
+	    strcmp(value, "..") == 0)
+		return "the name of an interface (1 to 15 characters without '/' and blanks)";
+	return NULL;
+}
+
+static const char *wants_socket_path(const char *value)
+{
+	if (!*value || strlen(value) > SOCKET_PATH_MAX)
+		return "the path of a UNIX socket (1 to 107 characters)";
+	return NULL;
+}
+
+static const char *wants_run_dir(const char *value)
+{
+	if (!*value || strlen(value) > SOCKET_PATH_MAX - strlen(SOCKET_NAME))
+		return "a folder in which a UNIX socket can be (1 to 94 characters)";
+	return NULL;
+}
+
+/* ---- Schemas ---- */
+
+const char *const port_admin_words[] = {"open", "locked", NULL};
+static const char *const fast_words[] = {"off", "auto", "bpf", NULL};
+static const char *const tags_words[] = {"drop", "pass", NULL};
+static const char *const ids_words[] = {"own", "shared", NULL};
+static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
+
+/* The schema of a kind that is found by a word; `later`: words of the contract. */
+static const struct conf_schema *variant_missing(const char *type, const char *const *later,
+						 struct err *err)
+{
+	for (; *later; later++) {
+		if (strcmp(type, *later) == 0) {
+			(void)err_set(err, EINVAL, "not in this version");
+			return NULL;
+		}
+	}
+	(void)err_set(err, EINVAL, "there is no such type");
+	return NULL;
+}
+
+static const struct conf_schema *encap_variant(const char *type, struct err *err)
+{
+	static const char *const later[] = {"dot1q", "macrewrite", "vxlan", "substrate", NULL};
+	const struct encap_ops *ops = encap_find(type);
+
+	return ops ? ops->schema : variant_missing(type, later, err);
+}
+
+static const struct conf_schema *port_variant(const char *type, struct err *err)
+{
+	static const char *const later[] = {"netdev", "stream", "dgram", "vde", "udp", NULL};
+	const struct port_ops *ops = port_ops_find(type);
+
+	return ops ? ops->schema : variant_missing(type, later, err);
+}
+
+#define KEY(struct_, member, name_, type_)                                                         \
+	.name = (name_), .type = (type_), .offset = offsetof(struct struct_, member)
+
+static const struct conf_key guard_keys[] = {
+    {KEY(guard_conf, arp, "arp", CONF_BOOL)}, {KEY(guard_conf, dhcp, "dhcp", CONF_BOOL)},
+    {KEY(guard_conf, ra, "ra", CONF_BOOL)},   {KEY(guard_conf, mac, "mac", CONF_BOOL)},
+    {KEY(guard_conf, ip, "ip", CONF_BOOL)},   {.name = NULL},
+};
+
+const struct conf_schema guard_schema = {"guard", sizeof(struct guard_conf), guard_keys};
+
+static const struct conf_key uplink_keys[] = {
+    {KEY(uplink_conf, name, "name", CONF_STRING), .required = true, .wants = wants_name},
+    {KEY(uplink_conf, interface, "interface", CONF_STRING), .required = true,
+     .wants = wants_interface},
+    {KEY(uplink_conf, addresses, "address", CONF_ADDRS)},
+    {KEY(uplink_conf, fast, "fast", CONF_ENUM), .words = fast_words, .initial = FAST_AUTO},
+    {.name = NULL},
+};
+
+const struct conf_schema uplink_schema = {"uplink", sizeof(struct uplink_conf), uplink_keys};
+
+static const struct conf_key segment_keys[] = {
+    {KEY(segment_conf, name, "name", CONF_STRING), .required = true, .wants = wants_name},
+    {KEY(segment_conf, id, "id", CONF_INT), .max = 4095, .initial = -1},
+    {KEY(segment_conf, domain, "domain", CONF_STRING), .text = "", .wants = wants_name_or_nothing},
+    {KEY(segment_conf, ageing, "ageing", CONF_INT), .max = 1000000, .initial = 300},
+    {KEY(segment_conf, fdb_max, "fdb_max", CONF_INT), .min = 1, .max = 4194304, .initial = 8192},
+    {KEY(segment_conf, fdb_port_max, "fdb_port_max", CONF_INT), .max = 4194304},
+    {KEY(segment_conf, tags, "tags", CONF_ENUM), .words = tags_words},
+    {KEY(segment_conf, reserved, "reserved", CONF_INTS), .max = 0x0f},
+    {KEY(segment_conf, isolated, "isolated", CONF_BOOL)},
+    {KEY(segment_conf, storm, "storm", CONF_INT), .max = 10000000, .initial = 5000},
+    {KEY(segment_conf, encaps, "encap", CONF_VARIANT), .text = "encap", .variant = encap_variant},
+    {.name = NULL},
+};
+
+const struct conf_schema segment_schema = {"segment", sizeof(struct segment_conf), segment_keys};
+
+static const struct conf_key desired_keys[] = {
+    {KEY(desired, host, "host", CONF_STRING), .wants = wants_name},
+    {KEY(desired, control, "control", CONF_STRING), .wants = wants_socket_path},
+    {KEY(desired, user, "user", CONF_STRING), .text = "", .wants = wants_name_or_nothing},
+    {KEY(desired, run_dir, "run_dir", CONF_STRING), .text = RUN_DIR_DEFAULT,
+     .wants = wants_run_dir},
+    {KEY(desired, log_level, "log_level", CONF_ENUM), .words = level_words,
+     .initial = LOG_LEVEL_INFO},
+    {KEY(desired, ids, "ids", CONF_ENUM), .words = ids_words},
+    {KEY(desired, seccomp, "seccomp", CONF_BOOL), .initial = true},
+    {KEY(desired, uplinks, "uplinks", CONF_OBJECTS), .schema = &uplink_schema},
+    {KEY(desired, segments, "segments", CONF_OBJECTS), .schema = &segment_schema},
+    {KEY(desired, ports, "ports", CONF_VARIANT), .text = "port", .variant = port_variant},
+    {.name = "policy", .type = CONF_LATER, .text = "this version has no flow policy"},
+    {.name = "junctions", .type = CONF_LATER, .text = "this version has no junctions"},
+    {.name = NULL},
+};
+
+const struct conf_schema desired_schema = {"", sizeof(struct desired), desired_keys};
+
+/* ---- Looking at it ---- */
+
+static const char *const kind_names[] = {"uplink", "segment", "port"};
+static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == DESIRED_KINDS, "a kind has no name");
+
+const char *desired_kind_name(enum desired_kind kind)
+{
+	return kind_names[kind];
+}
+
+static struct conf_list *kind_list(struct desired *desired, enum desired_kind kind)
+{
+	switch (kind) {
+	case DESIRED_UPLINK:
+		return &desired->uplinks;
+	case DESIRED_SEGMENT:
+		return &desired->segments;
+	default:
+		return &desired->ports;
+	}
+}
+
+/* NULL: ports, each of its own size and schema. */
+static const struct conf_schema *kind_schema(enum desired_kind kind)
+{
+	switch (kind) {
+	case DESIRED_UPLINK:
+		return &uplink_schema;
+	case DESIRED_SEGMENT:
+		return &segment_schema;
+	default:
+		return NULL;
+	}
+}
+
+size_t desired_count(const struct desired *desired, enum desired_kind kind)
+{
+	return kind_list((struct desired *)(uintptr_t)desired, kind)->count;
+}
+
+const struct desired_object *desired_at(const struct desired *desired, enum desired_kind kind,
+					size_t i)
+{
+	const struct conf_list *list = kind_list((struct desired *)(uintptr_t)desired, kind);
+	const struct conf_schema *schema = kind_schema(kind);
+
+	if (!schema)
+		return ((const struct conf_variant *)list->items)[i].object;
+	return (const void *)((const char *)list->items + i * schema->size);
+}
+
+static const struct desired_object *find(const struct desired *desired, enum desired_kind kind,
+					 const char *name, size_t *at)
+{
+	for (size_t i = 0; i < desired_count(desired, kind); i++) {
+		const struct desired_object *object = desired_at(desired, kind, i);
+
+		if (strcmp(object->name, name) == 0) {
+			if (at)
+				*at = i;
+			return object;
+		}
+	}
+	return NULL;
+}
+
+const struct uplink_conf *desired_uplink(const struct desired *desired, const char *name)
+{
+	return (const void *)find(desired, DESIRED_UPLINK, name, NULL);
+}
+
+const struct segment_conf *desired_segment(const struct desired *desired, const char *name)
+{
+	return (const void *)find(desired, DESIRED_SEGMENT, name, NULL);
+}
+
+const struct port_conf *desired_port(const struct desired *desired, const char *name)
+{
+	return (const void *)find(desired, DESIRED_PORT, name, NULL);
+}
+
+const struct port_conf *desired_port_at(const struct desired *desired, size_t i)
+{
+	return (const void *)desired_at(desired, DESIRED_PORT, i);
+}
+
+const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, size_t i)
+{
+	return ((const struct conf_variant *)segment->encaps.items)[i].object;
+}
+
+/* ---- Changing it ---- */
+
+static void set_owner(struct desired *desired, const char *owner)
+{
+	for (int kind = 0; kind < DESIRED_KINDS; kind++) {
+		for (size_t i = 0; i < desired_count(desired, (enum desired_kind)kind); i++) {
+			const struct desired_object *object =
+			    desired_at(desired, (enum desired_kind)kind, i);
+
+			((struct desired_object *)(uintptr_t)object)->owner = owner;
+		}
+	}
+}
+
+/* Appends a copy of an object. */
+static void append(struct desired *to, const struct desired *from, enum desired_kind kind,
+		   size_t at)
+{
+	struct conf_list *list = kind_list(to, kind);
+	const struct conf_schema *schema = kind_schema(kind);
+	size_t size = schema ? schema->size : sizeof(struct conf_variant);
+	const struct desired_object *source = desired_at(from, kind, at);
+	void *items = realloc(list->items, (list->count + 1) * size);
+	void *item;
+
+	if (!items)
+		abort();
+	list->items = items;
+	item = (char *)items + list->count++ * size;
+	memset(item, 0, size);
+	if (!schema) {
+		struct conf_variant *variant = item;
+
+		variant->schema = ((const struct conf_variant *)from->ports.items)[at].schema;
+		variant->object = calloc(1, variant->schema->size);
+		if (!variant->object)
+			abort();
+		schema = variant->schema;
+		item = variant->object;
+	}
+	conf_copy(schema, item, source);
+}
+
+static void delete_at(struct desired *desired, enum desired_kind kind, size_t at)
+{
+	struct conf_list *list = kind_list(desired, kind);
+	const struct conf_schema *schema = kind_schema(kind);
+	size_t size = schema ? schema->size : sizeof(struct conf_variant);
+	char *item = (char *)list->items + at * size;
+
+	if (schema) {
+		conf_clear(schema, item);
+	} else {
+		struct conf_variant *variant = (void *)item;
+
+		conf_clear(variant->schema, variant->object);
+		free(variant->object);
+	}
+	list->count--;
+	memmove(item, item + size, (list->count - at) * size);
+}
+
+void desired_copy(struct desired *to, const struct desired *from)
+{
+	conf_copy(&desired_schema, to, from);
+}
+
+void desired_clear(struct desired *desired)
+{
+	conf_clear(&desired_schema, desired);
+}
+
+void desired_keep(struct desired *to, const struct desired *from)
+{
+	for (int k = 0; k < DESIRED_KINDS; k++) {
+		enum desired_kind kind = (enum desired_kind)k;
+
+		for (size_t i = 0; i < desired_count(from, kind); i++)
+			if (strcmp(desired_at(from, kind, i)->owner, OWNER_FILE) != 0)
+				append(to, from, kind, i);
+	}
+}
+
+static int find_kind(const char *name, enum desired_kind *kind, struct err *err)
+{
+	for (int i = 0; i < DESIRED_KINDS; i++) {
+		if (strcmp(kind_names[i], name) == 0) {
+			*kind = (enum desired_kind)i;
+			return 0;
+		}
+	}
+	return err_set(err, EINVAL, "there is no kind of object \"%.40s\"", name);
+}
+
+int desired_add(struct desired *desired, const char *kind_name, const struct json_t *json,
+		const char *owner, struct err *err)
+{
+	static const char *const keys[] = {"uplinks", "segments", "ports"};
+	struct desired added = {.host = NULL};
+	const struct desired_object *object;
+	enum desired_kind kind = DESIRED_KINDS;
+	json_t *whole;
+	int r;
+
+	r = find_kind(kind_name, &kind, err);
+	if (r < 0)
+		return r;
+	/* Wrapped into a whole configuration, since a port's schema hangs on its type. */
+	whole = json_pack("{s:[O]}", keys[kind], json);
+	if (!whole)
+		return err_set(err, EINVAL, "%s: a JSON object is expected", kind_name);
+	if (!conf_parse_json(&desired_schema, whole, &added, err)) {
+		r = -EINVAL;
+		goto out;
+	}
+	set_owner(&added, owner);
+	object = desired_at(&added, kind, 0);
+	if (find(desired, kind, object->name, NULL)) {
+		r = err_set(err, EEXIST, "%s \"%s\" exists already", kind_name, object->name);
+		goto out;
+	}
+	append(desired, &added, kind, 0);
+out:
+	desired_clear(&added);
+	json_decref(whole);
+	return r;
+}
+
+int desired_del(struct desired *desired, const char *kind_name, const char *name, struct err *err)
+{
+	enum desired_kind kind = DESIRED_KINDS;
+	size_t at;
+	int r = find_kind(kind_name, &kind, err);
+
+	if (r < 0)
+		return r;
+	if (!find(desired, kind, name, &at))
+		return err_set(err, ENOENT, "there is no %s \"%.63s\"", kind_name, name);
+	delete_at(desired, kind, at);
+	return 0;
+}
+
+/* ---- Reading it ---- */
+
+/* The host's own name, made fit to be one of ours. */
+static char *host_name(void)
+{
+	char buf[NAME_MAX_LEN + 1];
+	char *name;
+
+	if (gethostname(buf, sizeof(buf)) < 0 && errno != ENAMETOOLONG)
+		buf[0] = '\0';
+	buf[sizeof(buf) - 1] = '\0';
+	for (char *p = buf; *p; p++) {
+		char one[2] = {*p, '\0'};
+
+		if (!config_name_ok(one))
+			*p = '-';
+	}
+	name = strdup(buf[0] ? buf : "localhost");
+	if (!name)
+		abort();
+	return name;
+}
+
+/* What the tables cannot say, because it depends on the host or on another key. */
+static void fill_in(struct desired *desired)
+{
+	if (!desired->host)
+		desired->host = host_name();
+	if (!desired->control) {
+		size_t size = strlen(desired->run_dir) + sizeof(SOCKET_NAME);
+
+		desired->control = calloc(1, size);
+		if (!desired->control)
+			abort();
+		(void)stpcpy(stpcpy(desired->control, desired->run_dir), SOCKET_NAME);
+	}
+}
+
+int desired_parse(struct desired *desired, const char *text, const char *name, struct err *err)
+{
+	config_t config;
+	bool ok;
+
+	config_init(&config);
+	ok = conf_read(&config, text, name, err) &&
+	     conf_parse(&desired_schema, config_root_setting(&config), desired, err);
+	config_destroy(&config);
+	if (ok) {
+		set_owner(desired, OWNER_FILE);
+		fill_in(desired);
+		ok = desired_check(desired, err) == 0;
+	}
+	if (!ok) {
+		desired_clear(desired);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Reads up to the limit; *size is what came. NULL with errno. */
+static char *read_all(int fd, size_t *size)
+{
+	size_t room = 1 << 16;
+	char *text = malloc(room), *grown;
+
+	*size = 0;
+	while (text) {
+		ssize_t n = read(fd, text + *size, room - 1 - *size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		if (n == 0) {
+			text[*size] = '\0';
+			return text;
+		}
+		*size += (size_t)n;
+		if (*size > CONFIG_SIZE_MAX) {
+			errno = EFBIG;
+			break;
+		}
+		if (*size == room - 1) {
+			room *= 2;
+			grown = realloc(text, room);
+			if (!grown)
+				break;
+			text = grown;
+		}
+	}
+	free(text);
+	return NULL;
+}
+
+/* @syscall openat newfstatat fstat read close uname */
+static char *read_file(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char *text = NULL;
+	struct stat st;
+	int saved;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			errno = EISDIR;
+		else
+			text = read_all(fd, size);
+	}
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return text;
+}
+
+int desired_load(struct desired *desired, const char *path, struct err *err)
+{
+	size_t size = 0;
+	char *text = read_file(path, &size);
+	int r;
+
+	if (!text)
+		return err_set(err, errno, "%s: cannot read the configuration: %s", path,
+			       strerror(errno));
+	if (strlen(text) != size) {
+		size_t line = 1;
+
+		for (const char *p = text; *p; p++)
+			line += *p == '\n';
+		r = err_set(err, EINVAL, "%s:%zu: a NUL byte: this is no text file", path, line);
+	} else {
+		r = desired_parse(desired, text, path, err);
+	}
+	free(text);
+	return r;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Checks of a desired state as a whole. Names are looked up in tables and
+ * encaps compared only where they could meet, since there may be ten thousand.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "learn/fdb.h"
+#include "lib/names.h"
+#include "switchd/config.h"
+#include "switchd/port/port.h"
+
+#define IDS 4096
+
+struct check {
+	const struct desired *desired;
+	struct names *names[DESIRED_KINDS];
+	struct err *err;
+};
+
+/* ---- Messages ---- */
+
+/*
+ * Two objects that cannot both be. The message stands at the second, or at the
+ * one that has a place in a file.
+ */
+static bool fail_two(const struct check *check, const struct desired_object *first,
+		     const struct desired_object *second, const char *what)
+{
+	const struct desired_object *here = second, *other = first;
+	char place[160] = "";
+
+	if (!second->head.file && first->head.file) {
+		here = first;
+		other = second;
+	}
+	if (other->head.file)
+		(void)snprintf(place, sizeof(place), " at %s:%d", other->head.file,
+			       other->head.line);
+	if (strcmp(here->owner, other->owner) == 0)
+		return conf_fail(here, check->err, "%s%s%s", what, *place ? "; the other is" : "",
+				 place);
+	return conf_fail(here, check->err, "%s: this one by %s, the other by %s%s", what,
+			 here->owner, other->owner, place);
+}
+
+/* What a backend or a port type said about its part, with the object it belongs to in front. */
+static bool fail_part(const struct check *check, enum desired_kind kind,
+		      const struct desired_object *object, const struct conf_head *part,
+		      const struct err *said)
+{
+	const char *what = said->text;
+	char prefix[sizeof(said->text)];
+	int n;
+
+	/* It may have put the place, or the object, in front already. */
+	if (part->file) {
+		n = snprintf(prefix, sizeof(prefix), "%s:%d: ", part->file, part->line);
+		if (n > 0 && strncmp(what, prefix, (size_t)n) == 0)
+			what += n;
+	}
+	n = snprintf(prefix, sizeof(prefix), "%s \"%s\": ", desired_kind_name(kind), object->name);
+	if (n > 0 && strncmp(what, prefix, (size_t)n) == 0)
+		what += n;
+	return conf_fail(part, check->err, "%s%s", prefix, *what ? what : "refused");
+}
+
+/* ---- Names ---- */
+
+static bool check_names(const struct check *check, enum desired_kind kind)
+{
+	for (size_t i = 0; i < desired_count(check->desired, kind); i++) {
+		const struct desired_object *object = desired_at(check->desired, kind, i);
+		char what[128];
+		int r;
+
+		r = names_add(check->names[kind], object->name, (void *)(uintptr_t)object);
+		if (r == 0)
+			continue;
+		if (r != -EEXIST)
+			abort();
+		(void)snprintf(what, sizeof(what), "%s \"%.63s\" is there twice",
+			       desired_kind_name(kind), object->name);
+		return fail_two(check, names_find(check->names[kind], object->name), object, what);
+	}
+	return true;
+}
+
+/* ---- Uplinks ---- */
+
+static bool check_uplink(const struct check *check, const struct uplink_conf *uplink)
+{
+	const struct ipaddr *addresses = uplink->addresses.items;
+	uint16_t seen = 0;
+
+	for (size_t i = 0; i < uplink->addresses.count; i++) {
+		const struct ipaddr *addr = &addresses[i];
+		char text[ADDR_STRLEN];
+
+		if (ipaddr_is_multicast(addr) || ipaddr_is_unspecified(addr) ||
+		    (addr->family == AF_INET && addr->v4.s_addr == INADDR_BROADCAST))
+			return conf_fail(uplink, check->err,
+					 "uplink \"%s\": key \"address\": %s is not the address of "
+					 "a host",
+					 uplink->name, ipaddr_format(addr, text));
+		if (addr->family == seen)
+			return conf_fail(uplink, check->err,
+					 "uplink \"%s\": key \"address\": %s is the second of its "
+					 "family (one IPv4 and one IPv6 address at most)",
+					 uplink->name, ipaddr_format(addr, text));
+		seen = addr->family;
+	}
+	if (uplink->fast == FAST_BPF)
+		return conf_fail(uplink, check->err,
+				 "uplink \"%s\": key \"fast\": \"bpf\" is not in this version",
+				 uplink->name);
+	return true;
+}
+
+static bool check_uplinks(const struct check *check)
+{
+	const struct uplink_conf *uplinks = check->desired->uplinks.items;
+
+	for (size_t i = 0; i < check->desired->uplinks.count; i++) {
+		if (!check_uplink(check, &uplinks[i]))
+			return false;
+		/* Few; two names for one interface would hide conflicts of encaps. */
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(uplinks[i].interface, uplinks[j].interface) == 0)
+				return conf_fail(&uplinks[i], check->err,
+						 "uplink \"%s\": interface \"%s\" is that of "
+						 "uplink \"%s\" already",
+						 uplinks[i].name, uplinks[i].interface,
+						 uplinks[j].name);
+	}
+	return true;
+}
+
+/* ---- Segments ---- */
+
+static bool check_segment(const struct check *check, const struct segment_conf *segment)
+{
+	const int64_t *reserved = segment->reserved.items;
+
+	if (segment->id > 0 && (segment->id & 0xff) == 0)
+		return conf_fail(segment, check->err,
+				 "segment \"%s\": key \"id\": %d has a zero low byte, which peers "
+				 "that know no identifiers take for 0",
+				 segment->name, (int)segment->id);
+	if (segment->fdb_port_max > segment->fdb_max)
+		return conf_fail(segment, check->err,
+				 "segment \"%s\": key \"fdb_port_max\": %d is more than the "
+				 "segment's fdb_max (%d)",
+				 segment->name, (int)segment->fdb_port_max, (int)segment->fdb_max);
+	for (size_t i = 0; i < segment->reserved.count; i++)
+		if (reserved[i] == 0x01)
+			return conf_fail(segment, check->err,
+					 "segment \"%s\": key \"reserved\": 0x01 (pause) is never "
+					 "forwarded: it would stop a port of another link",
+					 segment->name);
+	return true;
+}
+
+static bool check_encap(const struct check *check, const struct segment_conf *segment,
+			const struct encap_conf *conf)
+{
+	const struct encap_ops *ops = encap_find(conf->type);
+	struct err said = {""};
+
+	if (!names_find(check->names[DESIRED_UPLINK], conf->uplink))
+		return conf_fail(conf, check->err,
+				 "segment \"%s\": %s encap: there is no uplink \"%.63s\"",
+				 segment->name, conf->type, conf->uplink);
+	if (conf->relay)
+		return conf_fail(conf, check->err,
+				 "segment \"%s\": %s encap: key \"relay\": relays come with a "
+				 "later version",
+				 segment->name, conf->type);
+	if (ops->check && ops->check(conf, segment->id, &said) < 0)
+		return fail_part(check, DESIRED_SEGMENT, (const void *)segment, &conf->head, &said);
+	return true;
+}
+
+static bool check_ids(const struct check *check)
+{
+	const struct segment_conf *segments = check->desired->segments.items;
+	const struct segment_conf *by_id[IDS] = {NULL};
+
+	for (size_t i = 0; i < check->desired->segments.count; i++) {
+		const struct segment_conf *segment = &segments[i];
+		char what[160];
+
+		if (segment->id <= 0)
+			continue;
+		if (!by_id[segment->id]) {
+			by_id[segment->id] = segment;
+			continue;
+		}
+		(void)snprintf(what, sizeof(what),
+			       "segment \"%s\": id %d is that of \"%s\" already", segment->name,
+			       (int)segment->id, by_id[segment->id]->name);
+		return fail_two(check, (const void *)by_id[segment->id], (const void *)segment,
+				what);
+	}
+	return true;
+}
+
+static bool check_segments(const struct check *check)
+{
+	const struct segment_conf *segments = check->desired->segments.items;
+	size_t count = check->desired->segments.count;
+
+	if (count >= FDB_SEGMENTS_MAX)
+		return conf_fail(&segments[FDB_SEGMENTS_MAX - 1], check->err,
+				 "segment \"%s\": more than %u segments",
+				 segments[FDB_SEGMENTS_MAX - 1].name, FDB_SEGMENTS_MAX - 1);
+	for (size_t i = 0; i < count; i++) {
+		if (!check_segment(check, &segments[i]))
+			return false;
+		for (size_t j = 0; j < segments[i].encaps.count; j++)
+			if (!check_encap(check, &segments[i], segment_conf_encap(&segments[i], j)))
+				return false;
+	}
+	return check_ids(check);
+}
+
+/* ---- Encaps against each other ---- */
+
+struct encap_ref {
+	const struct segment_conf *segment;
+	const struct encap_conf *conf;
+	const struct encap_ops *ops;
+	size_t order;
+};
+
+/* Brings those together that could be in conflict: of one type, for one identifier. */
+static int ref_compare(const void *a, const void *b)
+{
+	const struct encap_ref *one = a, *two = b;
+
+	if (one->ops != two->ops)
+		return (uintptr_t)one->ops < (uintptr_t)two->ops ? -1 : 1;
+	if (one->segment->id != two->segment->id)
+		return one->segment->id < two->segment->id ? -1 : 1;
+	return (one->order > two->order) - (one->order < two->order);
+}
+
+static struct encap_ref *list_encaps(const struct desired *desired, size_t *count)
+{
+	const struct segment_conf *segments = desired->segments.items;
+	struct encap_ref *refs;
+	size_t at = 0;
+
+	*count = 0;
+	for (size_t i = 0; i < desired->segments.count; i++)
+		*count += segments[i].encaps.count;
+	refs = calloc(*count + 1, sizeof(*refs));
+	if (!refs)
+		abort();
+	for (size_t i = 0; i < desired->segments.count; i++) {
+		for (size_t j = 0; j < segments[i].encaps.count; j++, at++) {
+			refs[at].segment = &segments[i];
+			refs[at].conf = segment_conf_encap(&segments[i], j);
+			refs[at].ops = encap_find(refs[at].conf->type);
+			refs[at].order = at;
+		}
+	}
+	qsort(refs, *count, sizeof(*refs), ref_compare);
+	return refs;
+}
+
+static bool check_encap_pair(const struct check *check, const struct encap_ref *first,
+			     const struct encap_ref *second)
+{
+	if (!first->ops->conflict(first->conf, first->segment->id, second->conf,
+				  second->segment->id))
+		return true;
+	return conf_fail(second->conf, check->err,
+			 "segment \"%s\": this %s encap and one of segment \"%s\" cannot both be: "
+			 "frames could not be told apart",
+			 second->segment->name, second->conf->type, first->segment->name);
+}
+
+static bool check_encaps(const struct check *check)
+{
+	size_t count;
+	struct encap_ref *refs = list_encaps(check->desired, &count);
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++) {
+		if (!refs[i].ops->conflict)
+			continue;
+		for (size_t j = i; ok && j > 0 && refs[j - 1].ops == refs[i].ops &&
+				   refs[j - 1].segment->id == refs[i].segment->id;
+		     j--)
+			ok = check_encap_pair(check, &refs[j - 1], &refs[i]);
+	}
+	free(refs);
+	return ok;
+}
+
+/* ---- Ports ---- */
+
+static bool check_port(const struct check *check, const struct port_conf *port)
+{
+	const struct port_ops *ops = port_ops_find(port->type);
+	const struct mac *macs = port->macs.items;
+	struct err said = {""};
+
+	if (!config_name_ok(port->name))
+		return conf_fail(port, check->err,
+				 "port \"%.63s\": key \"name\" is not a name (1 to 63 letters, "
+				 "digits, and characters of \"_.-\")",
+				 port->name);
+	if (!names_find(check->names[DESIRED_SEGMENT], port->segment))
+		return conf_fail(port, check->err, "port \"%s\": there is no segment \"%.63s\"",
+				 port->name, port->segment);
+	for (size_t i = 0; i < port->macs.count; i++) {
+		char text[MAC_STRLEN];
+
+		if (mac_is_group(&macs[i]) || mac_is_zero(&macs[i]))
+			return conf_fail(port, check->err,
+					 "port \"%s\": key \"macs\": %s is not the address of an "
+					 "interface",
+					 port->name, mac_format(&macs[i], text));
+	}
+	if (ops->check && ops->check(port, &said) < 0)
+		return fail_part(check, DESIRED_PORT, (const void *)port, &port->head, &said);
+	return true;
+}
+
+static bool check_ports(const struct check *check)
+{
+	size_t count = check->desired->ports.count;
+
+	for (size_t i = 0; i < count; i++)
+		if (!check_port(check, desired_port_at(check->desired, i)))
+			return false;
+	for (size_t i = 1; i < count; i++) {
+		const struct port_conf *port = desired_port_at(check->desired, i);
+		const struct port_ops *ops = port_ops_find(port->type);
+
+		for (size_t j = 0; ops->conflict && j < i; j++) {
+			const struct port_conf *other = desired_port_at(check->desired, j);
+			char what[200];
+
+			if (strcmp(other->type, port->type) != 0 || !ops->conflict(other, port))
+				continue;
+			(void)snprintf(what, sizeof(what),
+				       "port \"%s\" and port \"%s\" want the same interface",
+				       port->name, other->name);
+			return fail_two(check, (const void *)other, (const void *)port, what);
+		}
+	}
+	return true;
+}
+
+int desired_check(const struct desired *desired, struct err *err)
+{
+	struct check check = {.desired = desired, .err = err};
+	bool ok = true;
+
+	for (int kind = 0; kind < DESIRED_KINDS; kind++) {
+		check.names[kind] = names_create();
+		if (!check.names[kind])
+			abort();
+	}
+	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
+		ok = check_names(&check, (enum desired_kind)kind);
+	ok = ok && check_uplinks(&check) && check_segments(&check) && check_encaps(&check) &&
+	     check_ports(&check);
+	for (int kind = 0; kind < DESIRED_KINDS; kind++)
+		names_destroy(check.names[kind]);
+	return ok ? 0 : -EINVAL;
+}
