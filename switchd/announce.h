@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Telling other hosts who is here: a RARP request in each station's name, which
+ * everybody learns from and nobody answers (forwarding.md section 1).
+ */
+#ifndef TVD_ANNOUNCE_H
+#define TVD_ANNOUNCE_H
+
+#include "switchd/switchd.h"
+
+/* Announces a station of a segment on its wires. */
+void announce_station(struct segment *segment, const struct mac *mac);
+
+/* Announces all local stations that the segment knows. */
+void announce_segment(struct segment *segment);
+
+#endif

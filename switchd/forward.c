@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/forward.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "encap/gso.h"
+#include "lib/packet.h"
+#include "switchd/admission.h"
+#include "switchd/capture.h"
+#include "switchd/egress.h"
+
+/* The longest frame that is no superframe: the largest MTU of a TAP with two tags. */
+#define FRAME_PLAIN_MAX (65521u + ETH_HEADER_LEN + 2 * VLAN_TAG_LEN)
+
+/* One frame on its way. It came from a port or from an encap. */
+struct pass {
+	struct segment *segment;
+	struct port *port;	  /* NULL: from a wire */
+	struct segment_encap *se; /* NULL: from a port */
+	struct frame *frame;	  /* NULL once somebody has taken it */
+	struct packet packet;
+	struct fdb_where where;
+	json_t *trace; /* NULL in traffic; while it is set nothing may change */
+	unsigned receivers;
+};
+
+/* ---- trace ---- */
+
+static void step(struct pass *p, const char *stage, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void step(struct pass *p, const char *stage, const char *fmt, ...)
+{
+	char what[256];
+	va_list ap;
+
+	if (!p->trace)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	json_array_append_new(json_object_get(p->trace, "steps"),
+			      json_pack("{s:s, s:s}", "stage", stage, "what", what));
+}
+
+static void trace_to(struct pass *p, json_t *to)
+{
+	json_array_append_new(json_object_get(p->trace, "to"), to);
+}
+
+static const char *where_text(const struct pass *p, const struct fdb_where *where, char *buf,
+			      size_t size)
+{
+	const struct switchd *sw = p->segment->sw;
+	char addr[ADDR_STRLEN];
+
+	if (where->side == FDB_SIDE_LOCAL)
+		(void)snprintf(buf, size, "port %s", sw->port_by_number[where->port]->conf->name);
+	else if (ipaddr_is_set(&where->remote))
+		(void)snprintf(buf, size, "host %s", ipaddr_format(&where->remote, addr));
+	else
+		(void)snprintf(buf, size, "the wire");
+	return buf;
+}
+
+/* ---- 1. sanity ---- */
+
+/* A tag of VID 0 carries a priority and nothing else: the frame counts as untagged. */
+static bool strip_priority_tag(struct frame *frame)
+{
+	struct mac macs[2];
+
+	if (frame->tag.tpid) {
+		frame->tag.tpid = 0;
+		return true;
+	}
+	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
+		return false;
+	memcpy(frame->data + VLAN_TAG_LEN, macs, sizeof(macs));
+	return frame_pull(frame, VLAN_TAG_LEN);
+}
+
+static enum reason check_tags(struct pass *p)
+{
+	struct frame *frame = p->frame;
+	uint16_t tpid, tci;
+
+	if (!packet_tag(frame, &tpid, &tci))
+		return REASON_NONE;
+	if (tpid == ETHERTYPE_CTAG && (tci & 0xfff) == 0 && frame->len >= 18) {
+		step(p, "sanity", "priority tag of VLAN 0 taken off");
+		if (!strip_priority_tag(frame))
+			return REASON_NO_BUFFER;
+		if (!packet_tag(frame, &tpid, &tci))
+			return REASON_NONE;
+	}
+	/* VID 4095 is reserved; 0xffff also stands for a tag that is cut off. */
+	if (p->segment->conf.tags == TAGS_PASS && (tci & 0xfff) != 0xfff)
+		return REASON_NONE;
+	step(p, "sanity", "tag of VLAN %u, and this segment carries none", tci & 0xfffu);
+	return REASON_TAGGED;
+}
+
+/* 802.1D 7.12.6: link-local groups stay on their link, but for those let through. */
+static bool is_reserved(const struct segment *segment, const struct mac *dst)
+{
+	static const uint8_t prefix[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
+	uint8_t last = dst->octet[5];
+
+	if (memcmp(dst->octet, prefix, sizeof(prefix)) != 0)
+		return false;
+	if (last <= 0x0f)
+		return !(segment->reserved & 1u << last);
+	return last == 0x20 || last == 0x21;
+}
+
+static enum reason check_sanity(struct pass *p)
+{
+	struct frame *frame = p->frame;
+	char src[MAC_STRLEN], dst[MAC_STRLEN];
+	struct eth_header eth;
+	enum reason reason;
+
+	if (!frame_peek(frame, 0, sizeof(eth), &eth))
+		return REASON_TOO_SHORT;
+	if (frame->len > FRAME_PLAIN_MAX && frame->offload.gso == FRAME_GSO_NONE)
+		return REASON_TOO_LONG;
+	step(p, "sanity", "%u bytes from %s to %s, type 0x%04x", frame->len,
+	     mac_format(&eth.src, src), mac_format(&eth.dst, dst), ntohs(eth.type));
+	if (mac_is_group(&eth.src) || mac_is_zero(&eth.src))
+		return REASON_BAD_SOURCE;
+	if (is_reserved(p->segment, &eth.dst))
+		return REASON_RESERVED;
+	reason = check_tags(p);
+	if (reason != REASON_NONE)
+		return reason;
+	if (frame->offload.csum_partial || frame->offload.gso != FRAME_GSO_NONE) {
+		reason = offload_check(frame);
+		if (reason != REASON_NONE)
+			return reason;
+	}
+	p->packet.eth = eth;
+	return REASON_NONE;
+}
+
+/* ---- 2. admission ---- */
+
+static enum reason check_admission(struct pass *p)
+{
+	enum reason reason;
+
+	if (!p->port)
+		return REASON_NONE;
+	if (!admission_applies(p->port->conf)) {
+		step(p, "admission", "port %s is open to every address", p->port->conf->name);
+		return REASON_NONE;
+	}
+	if (!packet_parse(p->frame, &p->packet))
+		return REASON_TOO_SHORT;
+	reason = admission_check(p->port->conf, NULL, p->frame, &p->packet);
+	step(p, "admission", "%s", reason == REASON_NONE ? "allowed" : reason_text(reason));
+	return reason;
+}
+
+/* ---- 4. learn ---- */
+
+static enum reason learn_source(struct pass *p)
+{
+	static const char *const words[] = {
+	    [FDB_KNOWN] = "source is known here",
+	    [FDB_NEW] = "source is learned here",
+	    [FDB_MOVED] = "source moves here",
+	    [FDB_FIXED] = "source is fixed elsewhere, and stays there",
+	    [FDB_PINNED] = "source bounces between places, and is pinned elsewhere",
+	    [FDB_FULL] = "source is not learned: no room",
+	};
+	struct switchd *sw = p->segment->sw;
+	const struct mac *src = &p->packet.eth.src;
+	enum fdb_verdict verdict;
+
+	if (p->trace)
+		verdict = fdb_probe(sw->fdb, p->segment->number, src, &p->where, sw->now);
+	else
+		verdict = fdb_learn(sw->fdb, p->segment->number, src, &p->where, sw->now);
+	step(p, "learn", "%s", words[verdict]);
+	return verdict == FDB_PINNED ? REASON_LOOP : REASON_NONE;
+}
+
+/* ---- 5. look up and hand over ---- */
+
+/* Broadcast and unknown unicast cost everybody: a port has a rate of them, with a
+ * quarter of a second's worth at once. */
+static enum reason take_storm_token(struct pass *p)
+{
+	uint64_t rate = (uint64_t)p->segment->conf.storm;
+	struct port_runtime *rt;
+	uint64_t now, depth;
+
+	if (!p->port || rate == 0)
+		return REASON_NONE;
+	rt = p->port->runtime;
+	now = p->segment->sw->now;
+	depth = rate * 250 < 16000 ? 16000 : rate * 250;
+	if (p->trace) {
+		step(p, "lookup", "counts against the storm limit of %llu frames a second",
+		     (unsigned long long)rate);
+		return REASON_NONE;
+	}
+	rt->storm_tokens += (now - rt->storm_stamp) * rate;
+	rt->storm_stamp = now;
+	if (rt->storm_tokens > depth)
+		rt->storm_tokens = depth;
+	if (rt->storm_tokens < 1000)
+		return REASON_STORM;
+	rt->storm_tokens -= 1000;
+	return REASON_NONE;
+}
+
+static bool isolated(const struct pass *p, const struct port *to)
+{
+	if (!p->port)
+		return false;
+	return p->segment->conf.isolated || (p->port->conf->isolated && to->conf->isolated);
+}
+
+/* Why this port cannot get the frame; REASON_NONE if it can. */
+static enum reason port_refuses(const struct pass *p, const struct port *to)
+{
+	if (to == p->port)
+		return REASON_SAME_PORT;
+	if (to->conf->state == PORT_LOCKED)
+		return REASON_LOCKED;
+	if (isolated(p, to))
+		return REASON_ISOLATED;
+	return to->state ? REASON_NONE : REASON_LINK_DOWN;
+}
+
+static enum reason encap_refuses(const struct pass *p, const struct segment_encap *to)
+{
+	/* Split horizon: relays, the exception, are not in this version. */
+	if (p->se)
+		return REASON_SPLIT_HORIZON;
+	return to->open && to->encap.ops->ready(&to->encap) ? REASON_NONE : REASON_LINK_DOWN;
+}
+
+/* The frame for one more receiver; the original itself for the last. */
+static struct frame *frame_for(struct pass *p, bool last)
+{
+	struct frame *frame;
+
+	if (!last)
+		return frame_clone(p->frame);
+	frame = p->frame;
+	p->frame = NULL;
+	return frame;
+}
+
+static void to_port(struct pass *p, struct port *to, bool last)
+{
+	struct frame *frame;
+
+	p->receivers++;
+	if (p->trace) {
+		trace_to(p, json_pack("{s:s}", "port", to->conf->name));
+		return;
+	}
+	frame = frame_for(p, last);
+	if (frame)
+		egress_port(to, frame);
+	else
+		to->stats.tx_drops[REASON_NO_BUFFER]++;
+}
+
+static void to_encap(struct pass *p, struct segment_encap *to, const struct ipaddr *dst, bool last)
+{
+	struct frame *frame;
+
+	p->receivers++;
+	if (p->trace) {
+		char text[ADDR_STRLEN];
+		json_t *json = json_pack("{s:s, s:s}", "encap", to->encap.ops->type, "uplink",
+					 to->uplink->conf.name);
+
+		json_object_set_new(json, "dst",
+				    ipaddr_is_set(dst) ? json_string(ipaddr_format(dst, text))
+						       : json_null());
+		trace_to(p, json);
+		return;
+	}
+	frame = frame_for(p, last);
+	if (!frame) {
+		to->encap.stats.tx_drops[REASON_NO_BUFFER]++;
+		return;
+	}
+	frame->peer = *dst;
+	egress_encap(to, frame);
+}
+
+static struct segment_encap *encap_of_side(const struct segment *segment, uint32_t side)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (segment->encaps[i]->encap.side == side)
+			return segment->encaps[i];
+	}
+	return NULL;
+}
+
+static enum reason forward_unicast(struct pass *p, const struct fdb_where *where)
+{
+	struct switchd *sw = p->segment->sw;
+	struct segment_encap *se;
+	enum reason reason;
+
+	if (where->side == FDB_SIDE_LOCAL) {
+		struct port *to = sw->port_by_number[where->port];
+
+		reason = port_refuses(p, to);
+		if (reason == REASON_NONE)
+			to_port(p, to, true);
+		return reason;
+	}
+	se = encap_of_side(p->segment, where->side);
+	reason = se ? encap_refuses(p, se) : REASON_LINK_DOWN;
+	if (reason == REASON_NONE)
+		to_encap(p, se, &where->remote, true);
+	return reason;
+}
+
+/*
+ * To every local port but the sender and, unless it came from a wire, to every
+ * encap. Each receiver is served when the next one is found, so that the last
+ * gets the original instead of a clone.
+ */
+static enum reason flood(struct pass *p)
+{
+	static const struct ipaddr everybody;
+	enum reason refused = REASON_NO_RECEIVER;
+	struct segment_encap *last_encap = NULL;
+	struct port *last_port = NULL;
+
+	list_for_each (&p->segment->ports, it) {
+		struct port *to = container_of(it, struct port, by_segment);
+		enum reason reason = port_refuses(p, to);
+
+		if (reason != REASON_NONE) {
+			if (reason != REASON_SAME_PORT)
+				refused = reason;
+			continue;
+		}
+		if (last_port)
+			to_port(p, last_port, false);
+		last_port = to;
+	}
+	for (size_t i = 0; i < p->segment->encap_count; i++) {
+		struct segment_encap *to = p->segment->encaps[i];
+		enum reason reason = encap_refuses(p, to);
+
+		if (reason != REASON_NONE) {
+			if (reason != REASON_SPLIT_HORIZON)
+				refused = reason;
+			continue;
+		}
+		if (last_encap)
+			to_encap(p, last_encap, &everybody, false);
+		last_encap = to;
+	}
+	if (last_port)
+		to_port(p, last_port, !last_encap);
+	if (last_encap)
+		to_encap(p, last_encap, &everybody, true);
+	return p->receivers ? REASON_NONE : refused;
+}
+
+static void set_verdict(struct pass *p, const char *verdict)
+{
+	if (p->trace)
+		json_object_set_new(p->trace, "verdict", json_string(verdict));
+}
+
+static enum reason route(struct pass *p)
+{
+	struct switchd *sw = p->segment->sw;
+	const struct mac *dst = &p->packet.eth.dst;
+	const struct fdb_where *where;
+	enum reason reason;
+	char text[96];
+
+	set_verdict(p, "flood");
+	if (mac_is_group(dst)) {
+		step(p, "lookup", "group address: to everybody in segment %s",
+		     p->segment->conf.name);
+		reason = mac_is_broadcast(dst) ? take_storm_token(p) : REASON_NONE;
+		return reason == REASON_NONE ? flood(p) : reason;
+	}
+	where = fdb_lookup(sw->fdb, p->segment->number, dst, sw->now);
+	if (!where) {
+		step(p, "lookup", "unknown destination: to everybody in segment %s",
+		     p->segment->conf.name);
+		reason = take_storm_token(p);
+		return reason == REASON_NONE ? flood(p) : reason;
+	}
+	set_verdict(p, "forward");
+	step(p, "lookup", "destination is at %s", where_text(p, where, text, sizeof(text)));
+	return forward_unicast(p, where);
+}
+
+/* ---- the pipeline ---- */
+
+static enum reason run(struct pass *p)
+{
+	enum reason reason;
+
+	if (p->port && !p->trace)
+		capture_port(p->port, p->frame, CAPTURE_IN);
+	reason = check_sanity(p);
+	if (reason != REASON_NONE)
+		return reason;
+	if (!p->trace)
+		capture_segment(p->segment, p->frame);
+	reason = check_admission(p);
+	if (reason != REASON_NONE)
+		return reason;
+	reason = learn_source(p);
+	if (reason != REASON_NONE)
+		return reason;
+	return route(p);
+}
+
+static void process(struct pass *p, struct frame *frame, struct stats *stats)
+{
+	enum reason reason;
+
+	p->frame = frame;
+	p->receivers = 0;
+	frame->origin = stats;
+	stats->rx_frames++;
+	stats->rx_bytes += frame->len;
+	reason = run(p);
+	if (reason != REASON_NONE)
+		frame_drop(p->frame, reason);
+	else
+		frame_free(p->frame); /* whom nobody has taken: its clones live on */
+}
+
+/* Frees buffers early when many are waiting: the loop's turn may be long. */
+static void relieve(struct switchd *sw)
+{
+	struct frame_pool_usage usage = frame_pool_usage(sw->pool);
+
+	if (usage.large_used > usage.large_max / 2 || usage.small_used > usage.small_max / 2)
+		egress_flush(sw);
+}
+
+void forward_from_port(struct port *port, struct frame_batch *batch)
+{
+	struct pass p = {
+	    .segment = port->segment,
+	    .port = port,
+	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
+	};
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		port->stats.rx_segments += offload_segments(batch->frame[i]);
+		process(&p, batch->frame[i], &port->stats);
+	}
+	batch->count = 0;
+	relieve(port->segment->sw);
+}
+
+void forward_from_encap(struct encap *encap, struct frame_batch *batch)
+{
+	struct segment_encap *se = segment_encap_of(encap);
+	struct pass p = {.segment = se->segment, .se = se, .where = {.side = encap->side}};
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = batch->frame[i];
+
+		if (encap->ops->has_hosts)
+			p.where.remote = frame->peer;
+		/* A SYN from a host that does not clamp must not ask for more than
+		 * what comes back through here can carry. */
+		if (encap->clamp_mss)
+			(void)mss_clamp(frame, encap->ops->room(encap, &frame->peer));
+		encap->stats.rx_segments++;
+		process(&p, frame, &encap->stats);
+	}
+	batch->count = 0;
+	relieve(se->segment->sw);
+}
+
+void forward_announce(struct segment *segment, struct frame *frame)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		struct segment_encap *se = segment->encaps[i];
+		struct frame *clone;
+
+		if (!se->open || !se->encap.ops->ready(&se->encap))
+			continue;
+		clone = frame_clone(frame);
+		if (clone)
+			egress_encap(se, clone);
+	}
+	frame_free(frame);
+}
+
+json_t *forward_trace(struct port *port, struct frame *frame)
+{
+	struct pass p = {
+	    .segment = port->segment,
+	    .port = port,
+	    .frame = frame,
+	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
+	};
+	enum reason reason;
+
+	p.trace = json_pack("{s:[], s:s, s:n, s:[]}", "steps", "verdict", "drop", "reason", "to");
+	if (!p.trace) {
+		frame_free(frame);
+		return NULL;
+	}
+	reason = run(&p);
+	if (reason != REASON_NONE) {
+		set_verdict(&p, "drop");
+		json_object_set_new(p.trace, "reason", json_string(reason_name(reason)));
+		step(&p, "drop", "%s: %s", reason_name(reason), reason_text(reason));
+	} else {
+		step(&p, "send", "%u receiver%s", p.receivers, p.receivers == 1 ? "" : "s");
+	}
+	frame_free(p.frame);
+	return p.trace;
+}

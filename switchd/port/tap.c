@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/port/tap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "encap/gso.h"
+#include "lib/log.h"
+#include "switchd/rtnl.h"
+
+LOG_MODULE("tap");
+
+#define TUN_DEVICE "/dev/net/tun"
+#define NETNS_DIR  "/run/netns"
+
+/* Since Linux 6.2; older headers lack them, older kernels refuse them. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+/* Smallest and largest MTU of an Ethernet TAP: tun_net_init() in the kernel. */
+#define TAP_MTU_MIN 68
+#define TAP_MTU_MAX 65521
+
+#define HEADER_LEN sizeof(struct virtio_net_hdr)
+
+static_assert(HEADER_LEN <= FRAME_HEADROOM, "the virtio-net header is read into the headroom");
+
+struct tap {
+	struct port *port;
+	ev_io io;
+	int fd;
+	bool host_port; /* still in our own namespace: MTU can follow the segment's */
+	bool write_failed;
+	unsigned ifindex;
+};
+
+/* clang-format off */
+static const struct conf_key tap_keys[] = {
+	PORT_COMMON_KEYS(struct tap_conf),
+	{.name = "ifname", .type = CONF_STRING, .offset = offsetof(struct tap_conf, ifname)},
+	{.name = "netns", .type = CONF_STRING, .offset = offsetof(struct tap_conf, netns)},
+	{.name = "mac", .type = CONF_MAC, .offset = offsetof(struct tap_conf, mac)},
+	{.name = "mtu", .type = CONF_INT, .offset = offsetof(struct tap_conf, mtu), .min = TAP_MTU_MIN, .max = TAP_MTU_MAX},
+	{.name = NULL},
+};
+/* clang-format on */
+
+static const struct conf_schema tap_schema = {
+    .kind = "tap",
+    .size = sizeof(struct tap_conf),
+    .keys = tap_keys,
+};
+
+static const struct tap_conf *conf_of(const struct port_conf *conf)
+{
+	return (const struct tap_conf *)conf;
+}
+
+static const char *ifname_of(const struct tap_conf *conf)
+{
+	return conf->ifname ? conf->ifname : conf->common.name;
+}
+
+/* dev_valid_name() in the kernel, and no '%', which asks it to make up a number. */
+static bool valid_ifname(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (const char *p = name; *p; p++) {
+		if (*p <= ' ' || *p == '/' || *p == ':' || *p == '%' || *p == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static int tap_check(const struct port_conf *common, struct err *err)
+{
+	const struct tap_conf *conf = conf_of(common);
+
+	if (!valid_ifname(ifname_of(conf))) {
+		conf_fail(conf, err,
+			  "port \"%s\": \"%s\" cannot name an interface (1 to %d characters, no "
+			  "space, '/', ':' or '%%'); set `ifname`",
+			  common->name, ifname_of(conf), IFNAMSIZ - 1);
+		return -EINVAL;
+	}
+	if (conf->netns && (conf->netns[0] == '\0' || strcmp(conf->netns, ".") == 0 ||
+			    strcmp(conf->netns, "..") == 0 ||
+			    (conf->netns[0] != '/' && strchr(conf->netns, '/')))) {
+		conf_fail(conf, err,
+			  "port \"%s\": `netns` is the name of a network namespace or an absolute "
+			  "path, not \"%s\"",
+			  common->name, conf->netns);
+		return -EINVAL;
+	}
+	if (conf_given(&tap_schema, conf, "mac") &&
+	    (mac_is_group(&conf->mac) || mac_is_zero(&conf->mac))) {
+		conf_fail(conf, err, "port \"%s\": `mac` must be the address of one station",
+			  common->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool tap_conflict(const struct port_conf *a, const struct port_conf *b)
+{
+	const struct tap_conf *ca = conf_of(a), *cb = conf_of(b);
+
+	return strcmp(ifname_of(ca), ifname_of(cb)) == 0 &&
+	       strcmp(ca->netns ? ca->netns : "", cb->netns ? cb->netns : "") == 0;
+}
+
+/* ---- the virtio-net header: what the guest left undone, and what we leave to it ---- */
+
+static enum frame_gso gso_of(uint8_t type)
+{
+	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return FRAME_GSO_TCP4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return FRAME_GSO_TCP6;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return FRAME_GSO_UDP;
+	default:
+		return FRAME_GSO_NONE;
+	}
+}
+
+/* false for a kind of superframe that was never agreed on. */
+static bool read_header(const uint8_t *bytes, struct frame *frame)
+{
+	struct frame_offload *offload = &frame->offload;
+	struct virtio_net_hdr hdr;
+
+	memcpy(&hdr, bytes, sizeof(hdr));
+	offload->csum_partial = hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	offload->csum_valid = hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID;
+	offload->csum_start = hdr.csum_start;
+	offload->csum_offset = hdr.csum_offset;
+	offload->gso = (uint8_t)gso_of(hdr.gso_type);
+	offload->gso_ecn = hdr.gso_type & VIRTIO_NET_HDR_GSO_ECN;
+	offload->gso_size = hdr.gso_size;
+	return offload->gso != FRAME_GSO_NONE || hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE;
+}
+
+static void write_header(const struct frame *frame, struct virtio_net_hdr *hdr)
+{
+	static const uint8_t types[] = {
+	    [FRAME_GSO_NONE] = VIRTIO_NET_HDR_GSO_NONE,
+	    [FRAME_GSO_TCP4] = VIRTIO_NET_HDR_GSO_TCPV4,
+	    [FRAME_GSO_TCP6] = VIRTIO_NET_HDR_GSO_TCPV6,
+	    [FRAME_GSO_UDP] = VIRTIO_NET_HDR_GSO_UDP_L4,
+	};
+	const struct frame_offload *offload = &frame->offload;
+
+	memset(hdr, 0, sizeof(*hdr));
+	if (offload->csum_partial) {
+		hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		hdr->csum_start = offload->csum_start;
+		hdr->csum_offset = offload->csum_offset;
+	} else if (offload->csum_valid) {
+		hdr->flags = VIRTIO_NET_HDR_F_DATA_VALID;
+	}
+	if (offload->gso == FRAME_GSO_NONE)
+		return;
+	hdr->gso_type = types[offload->gso];
+	if (offload->gso_ecn)
+		hdr->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+	hdr->gso_size = offload->gso_size;
+	/* The kernel copies this much before it looks at headers: up to the
+	 * end of the transport header is right, and it finds out if it is more. */
+	hdr->hdr_len = (uint16_t)(offload->csum_start + (offload->gso == FRAME_GSO_UDP ? 8 : 20));
+}
+
+/* ---- traffic ---- */
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct tap *tap = io->data;
+	struct port *port = tap->port;
+	struct frame_batch batch = {.count = 0};
+	int error = 0;
+
+	(void)loop;
+	(void)events;
+	while (!frame_batch_full(&batch)) {
+		struct frame *frame = frame_alloc(port->host->pool, FRAME_LARGE);
+		ssize_t n;
+
+		/* What is queued is sent before the loop comes back here. */
+		if (!frame)
+			break;
+		n = read(tap->fd, frame->data - HEADER_LEN,
+			 HEADER_LEN + FRAME_LARGE); /* @syscall read */
+		if (n < (ssize_t)HEADER_LEN) {
+			error = n < 0 ? errno : 0;
+			frame_free(frame);
+			if (n >= 0 || error == EINTR)
+				continue;
+			break;
+		}
+		frame->len = (uint32_t)((size_t)n - HEADER_LEN);
+		frame->origin = &port->stats;
+		if (!read_header(frame->data - HEADER_LEN, frame)) {
+			port->stats.rx_frames++;
+			frame_drop(frame, REASON_BAD_OFFLOAD);
+			continue;
+		}
+		frame_batch_add(&batch, frame);
+	}
+	if (batch.count)
+		port->host->receive(port, &batch);
+	if (error && error != EAGAIN)
+		port->host->lost(port, strerror(error));
+}
+
+static void note_write(struct port *port, int error)
+{
+	struct tap *tap = port->state;
+	bool failed = error == EIO;
+
+	if (failed == tap->write_failed)
+		return;
+	tap->write_failed = failed;
+	port->up = !failed;
+	(void)snprintf(port->why, sizeof(port->why), "%s",
+		       failed ? "the guest has set its interface down" : "");
+	port->host->changed(port);
+}
+
+static void tap_send(struct port *port, struct frame_batch *batch)
+{
+	struct tap *tap = port->state;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = batch->frame[i];
+		struct virtio_net_hdr hdr;
+		struct iovec iov[2] = {{&hdr, sizeof(hdr)}, {frame->data, frame->len}};
+		ssize_t n;
+
+		write_header(frame, &hdr);
+		do
+			n = writev(tap->fd, iov, 2); /* @syscall writev */
+		while (n < 0 && errno == EINTR);
+		if (n >= 0) {
+			port->stats.tx_frames++;
+			port->stats.tx_bytes += frame->len;
+			port->stats.tx_segments += offload_segments(frame);
+			if (tap->write_failed)
+				note_write(port, 0);
+		} else if (errno == EINVAL) {
+			port->stats.tx_drops[REASON_BAD_OFFLOAD]++;
+		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+			port->stats.tx_drops[REASON_QUEUE_FULL]++;
+		} else {
+			port->stats.tx_drops[REASON_LINK_DOWN]++;
+			note_write(port, errno);
+		}
+		frame_free(frame);
+	}
+	batch->count = 0;
+}
+
+/* ---- life ---- */
+
+/* Asks for what we can take from the guest; kernels before 6.2 know no USO. */
+static int set_offloads(struct port *port, int fd)
+{
+	unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	port->offloads = OFFLOAD_ALL;
+	if (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0) /* @syscall ioctl */
+		return 0;
+	port->offloads = OFFLOAD_ALL & ~OFFLOAD_USO;
+	return ioctl(fd, TUNSETOFFLOAD, tcp) < 0 ? -errno : 0;
+}
+
+static int create(struct port *port, const char *name, struct ifreq *ifr)
+{
+	int fd = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* @syscall openat */
+	int ret;
+
+	if (fd < 0) {
+		ret = -errno;
+		(void)snprintf(port->why, sizeof(port->why), "%s: %s", TUN_DEVICE, strerror(-ret));
+		return ret;
+	}
+	memset(ifr, 0, sizeof(*ifr));
+	ifr->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	(void)snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
+	if (ioctl(fd, TUNSETIFF, ifr) < 0) {
+		ret = -errno;
+		(void)snprintf(port->why, sizeof(port->why), "cannot create interface %s: %s%s",
+			       name, strerror(-ret),
+			       ret == -EBUSY   ? " (there is one of that name)"
+			       : ret == -EPERM ? " (CAP_NET_ADMIN is missing)"
+					       : "");
+		close(fd);
+		return ret;
+	}
+	ret = set_offloads(port, fd);
+	if (ret < 0) {
+		(void)snprintf(port->why, sizeof(port->why), "%s: offloads: %s", name,
+			       strerror(-ret));
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static int open_netns(struct port *port, const char *netns)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s%s%s", netns[0] == '/' ? "" : NETNS_DIR,
+		       netns[0] == '/' ? "" : "/", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		fd = -errno;
+		(void)snprintf(port->why, sizeof(port->why), "waiting for namespace %.90s: %.40s", path,
+			       strerror(-fd));
+	}
+	return fd;
+}
+
+/* Names, addresses and raises the interface in its place, in one message. */
+static int place(struct port *port, struct tap *tap, const char *created, int netns_fd)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+	struct rtnl_change change = {
+	    .name = netns_fd >= 0 ? ifname_of(conf) : NULL,
+	    .mac = conf_given(&tap_schema, conf, "mac") ? &conf->mac : NULL,
+	    .mtu = conf->mtu ? (unsigned)conf->mtu : port->mtu,
+	    .netns_fd = netns_fd,
+	    .up = true,
+	};
+	struct rtnl_link link;
+	struct err err;
+	int ret = rtnl_get_link(port->host->rtnl, created, &link);
+
+	if (ret == 0) {
+		tap->ifindex = link.ifindex;
+		ret = rtnl_set_link(port->host->rtnl, link.ifindex, &change, &err);
+	} else {
+		(void)err_set(&err, 0, "%s", strerror(-ret));
+	}
+	if (ret < 0)
+		(void)snprintf(port->why, sizeof(port->why), "cannot set up %s%s%s: %.100s",
+			       ifname_of(conf), netns_fd >= 0 ? " in namespace " : "",
+			       netns_fd >= 0 ? conf->netns : "", err.text);
+	return ret;
+}
+
+static int tap_open(struct port *port)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+	struct tap *tap = calloc(1, sizeof(*tap));
+	int netns_fd = -1;
+	struct ifreq ifr;
+	int ret;
+
+	if (!tap)
+		return -ENOMEM;
+	tap->port = port;
+	tap->fd = -1;
+	tap->host_port = !conf->netns;
+	if (conf->netns) {
+		netns_fd = open_netns(port, conf->netns);
+		ret = netns_fd;
+		if (netns_fd < 0)
+			goto fail;
+	}
+	/* On its way to a namespace it has a name that nobody else wants. */
+	ret = create(port, conf->netns ? "tvdtap%d" : ifname_of(conf), &ifr);
+	if (ret < 0)
+		goto fail;
+	tap->fd = ret;
+	ret = place(port, tap, ifr.ifr_name, netns_fd);
+	if (ret < 0)
+		goto fail;
+	if (netns_fd >= 0)
+		close(netns_fd);
+	ev_io_init(&tap->io, on_readable, tap->fd, EV_READ);
+	tap->io.data = tap;
+	ev_io_start(port->host->loop, &tap->io);
+	port->state = tap;
+	port->up = true;
+	port->why[0] = '\0';
+	return 0;
+
+fail:
+	if (tap->fd >= 0)
+		close(tap->fd);
+	if (netns_fd >= 0)
+		close(netns_fd);
+	free(tap);
+	return ret;
+}
+
+static void tap_close(struct port *port)
+{
+	struct tap *tap = port->state;
+
+	ev_io_stop(port->host->loop, &tap->io);
+	close(tap->fd);
+	free(tap);
+	port->state = NULL;
+}
+
+/* What the guest's namespace holds is out of reach: only what the switch itself
+ * enforces can change on an open port. */
+static int tap_reconf(struct port *port, const struct port_conf *common)
+{
+	const struct tap_conf *was = conf_of(port->conf), *now = conf_of(common);
+
+	if (strcmp(ifname_of(was), ifname_of(now)) != 0 ||
+	    !conf_key_equal(&tap_schema, was, now, "netns") ||
+	    !conf_key_equal(&tap_schema, was, now, "mac") ||
+	    !conf_key_equal(&tap_schema, was, now, "mtu"))
+		return PORT_RESTART;
+	return 0;
+}
+
+static void tap_mtu_changed(struct port *port)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+	struct rtnl_change change = {.mtu = port->mtu, .netns_fd = -1};
+	struct tap *tap = port->state;
+	struct err err;
+
+	if (conf->mtu || port->mtu == 0)
+		return;
+	if (!tap->host_port) {
+		log_warn(
+		    "port %s: guests' frames now fit at an MTU of %u, and the interface is out "
+		    "of reach in its namespace: set it there",
+		    conf->common.name, port->mtu);
+		return;
+	}
+	if (rtnl_set_link(port->host->rtnl, tap->ifindex, &change, &err) < 0)
+		log_warn("port %s: cannot set MTU %u: %s", conf->common.name, port->mtu, err.text);
+}
+
+static void tap_show(const struct port *port, json_t *object)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+	unsigned mtu = conf->mtu ? (unsigned)conf->mtu : port->mtu;
+	char text[MAC_STRLEN];
+
+	json_object_set_new(object, "ifname", json_string(ifname_of(conf)));
+	if (conf->netns)
+		json_object_set_new(object, "netns", json_string(conf->netns));
+	if (conf_given(&tap_schema, conf, "mac"))
+		json_object_set_new(object, "mac", json_string(mac_format(&conf->mac, text)));
+	if (mtu)
+		json_object_set_new(object, "mtu", json_integer(mtu));
+}
+
+const struct port_ops tap_ops = {
+    .type = "tap",
+    .schema = &tap_schema,
+    .check = tap_check,
+    .conflict = tap_conflict,
+    .open = tap_open,
+    .reconf = tap_reconf,
+    .mtu_changed = tap_mtu_changed,
+    .close = tap_close,
+    .send = tap_send,
+    .show = tap_show,
+};

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/rtnl.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#ifndef IFF_LOWER_UP /* linux/if.h, which cannot stand beside net/if.h */
+#define IFF_LOWER_UP 0x10000
+#endif
+
+/* each_attr() without its narrowing conversion. */
+#define each_attr(attr, nlh, off)                                                                  \
+	for ((attr) = mnl_nlmsg_get_payload_offset((nlh), (off));                                  \
+	     mnl_attr_ok((attr), (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) -             \
+				       (const char *)(attr)));                                     \
+	     (attr) = mnl_attr_next(attr))
+
+/*
+ * @syscall socket bind sendto recvmsg getsockname setsockopt close
+ *
+ * Requests go through a socket of their own; the kernel answers them before
+ * sendto returns, so that reading the answer does not block.
+ */
+#define REPLY_BYTES 32768
+
+struct rtnl {
+	struct mnl_socket *requests, *events;
+	struct ev_loop *loop;
+	ev_io io;
+	rtnl_changed_fn *fn;
+	void *arg;
+	uint32_t seq;
+};
+
+/* What changed is not read from the events: whoever asks gets the present state. */
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct rtnl *rtnl = io->data;
+	char buf[REPLY_BYTES];
+	bool any = false;
+
+	(void)loop;
+	(void)events;
+	for (;;) {
+		ssize_t n =
+		    recv(mnl_socket_get_fd(rtnl->events), buf, sizeof(buf), /* @syscall recvfrom */
+			 MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* ENOBUFS: events were lost, so something has changed too. */
+		if (n > 0 || (n < 0 && errno == ENOBUFS))
+			any = true;
+		if (n <= 0 && errno != ENOBUFS)
+			break;
+	}
+	if (any)
+		rtnl->fn(rtnl->arg);
+}
+
+static struct mnl_socket *open_bound(unsigned groups)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (nl && mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(nl);
+		nl = NULL;
+	}
+	return nl;
+}
+
+int rtnl_open(struct rtnl **out, struct ev_loop *loop, rtnl_changed_fn *fn, void *arg)
+{
+	struct rtnl *rtnl = calloc(1, sizeof(*rtnl));
+	int one = 1;
+	int ret;
+
+	if (!rtnl)
+		return -ENOMEM;
+	rtnl->requests = open_bound(0);
+	rtnl->events = open_bound(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+	if (!rtnl->requests || !rtnl->events) {
+		ret = -errno;
+		rtnl_close(rtnl);
+		return ret;
+	}
+	(void)mnl_socket_setsockopt(rtnl->requests, NETLINK_EXT_ACK, &one, sizeof(one));
+	rtnl->loop = loop;
+	rtnl->fn = fn;
+	rtnl->arg = arg;
+	rtnl->seq = (uint32_t)time(NULL);
+	ev_io_init(&rtnl->io, on_event, mnl_socket_get_fd(rtnl->events), EV_READ);
+	rtnl->io.data = rtnl;
+	ev_io_start(loop, &rtnl->io);
+	*out = rtnl;
+	return 0;
+}
+
+void rtnl_close(struct rtnl *rtnl)
+{
+	if (!rtnl)
+		return;
+	if (rtnl->loop)
+		ev_io_stop(rtnl->loop, &rtnl->io);
+	if (rtnl->requests)
+		mnl_socket_close(rtnl->requests);
+	if (rtnl->events)
+		mnl_socket_close(rtnl->events);
+	free(rtnl);
+}
+
+/* The kernel's explanation of a refusal, NLMSGERR_ATTR_MSG. */
+static void read_explanation(const struct nlmsghdr *nlh, struct err *err)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+	size_t off = sizeof(*e);
+	const struct nlattr *attr;
+
+	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+		off += mnl_nlmsg_get_payload_len(nlh) > off ? e->msg.nlmsg_len - sizeof(e->msg) : 0;
+	if (off > mnl_nlmsg_get_payload_len(nlh))
+		return;
+	each_attr(attr, nlh, off)
+	{
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			(void)err_set(err, 0, "%s", mnl_attr_get_str(attr));
+	}
+}
+
+static int transact(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t cb, void *arg,
+		    struct err *err)
+{
+	char buf[REPLY_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
+	uint32_t seq = ++rtnl->seq;
+	unsigned portid = mnl_socket_get_portid(rtnl->requests);
+
+	request->nlmsg_seq = seq;
+	if (mnl_socket_sendto(rtnl->requests, request, request->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(rtnl->requests, buf, sizeof(buf));
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+		int ret;
+
+		if (n < 0)
+			return -errno;
+		if (err && mnl_nlmsg_ok(nlh, (int)n) && nlh->nlmsg_type == NLMSG_ERROR &&
+		    nlh->nlmsg_seq == seq)
+			read_explanation(nlh, err);
+		ret = mnl_cb_run(buf, (size_t)n, seq, portid, cb, arg);
+		/* An answer to a request that was given up before. */
+		if (ret < 0 && errno == ESRCH && nlh->nlmsg_seq != seq)
+			continue;
+		if (ret < 0)
+			return -errno;
+		if (ret == MNL_CB_STOP)
+			return 0;
+	}
+}
+
+static int on_link(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	struct rtnl_link *link = arg;
+	const struct nlattr *attr;
+
+	link->ifindex = (unsigned)info->ifi_index;
+	link->up = info->ifi_flags & IFF_UP;
+	link->carrier = info->ifi_flags & IFF_LOWER_UP;
+	each_attr(attr, nlh, sizeof(*info))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_MTU &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			link->mtu = mnl_attr_get_u32(attr);
+	}
+	return MNL_CB_OK;
+}
+
+static struct nlmsghdr *put_header(char *buf, uint16_t type, uint16_t flags, size_t extra,
+				   void **payload)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	*payload = mnl_nlmsg_put_extra_header(nlh, extra);
+	return nlh;
+}
+
+int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link)
+{
+	char buf[512] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct ifinfomsg *info;
+	struct nlmsghdr *nlh;
+
+	memset(link, 0, sizeof(*link));
+	nlh = put_header(buf, RTM_GETLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
+	return transact(rtnl, nlh, on_link, link, NULL);
+}
+
+int rtnl_set_link(struct rtnl *rtnl, unsigned ifindex, const struct rtnl_change *change,
+		  struct err *err)
+{
+	char buf[1024] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct ifinfomsg *info;
+	struct nlmsghdr *nlh;
+	struct err why = {""};
+	int ret;
+
+	nlh = put_header(buf, RTM_NEWLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
+	info->ifi_index = (int)ifindex;
+	if (change->up) {
+		info->ifi_flags = IFF_UP;
+		info->ifi_change = IFF_UP;
+	}
+	if (change->netns_fd >= 0)
+		mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)change->netns_fd);
+	if (change->name)
+		mnl_attr_put_strz(nlh, IFLA_IFNAME, change->name);
+	if (change->mac)
+		mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(*change->mac), change->mac);
+	if (change->mtu)
+		mnl_attr_put_u32(nlh, IFLA_MTU, change->mtu);
+	ret = transact(rtnl, nlh, NULL, NULL, &why);
+	if (ret < 0)
+		return err_set(err, -ret, "%s", why.text[0] ? why.text : strerror(-ret));
+	return 0;
+}
+
+struct each_addr {
+	rtnl_addr_fn *fn;
+	void *arg;
+};
+
+static int on_addr(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(nlh);
+	const struct each_addr *each = arg;
+	const struct nlattr *attr;
+	struct ipaddr addr = {.family = 0};
+	uint32_t flags = info->ifa_flags;
+	bool local = false;
+
+	if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)
+		return MNL_CB_OK;
+	each_attr(attr, nlh, sizeof(*info))
+	{
+		uint16_t type = mnl_attr_get_type(attr);
+		size_t len = mnl_attr_get_payload_len(attr);
+
+		if (type == IFA_FLAGS && len == sizeof(flags))
+			flags = mnl_attr_get_u32(attr);
+		/* IFA_LOCAL is the own address where the two differ (point to point). */
+		if ((type != IFA_LOCAL && type != IFA_ADDRESS) || (type == IFA_ADDRESS && local) ||
+		    len != (info->ifa_family == AF_INET ? 4u : 16u))
+			continue;
+		memset(&addr, 0, sizeof(addr));
+		addr.family = info->ifa_family;
+		memcpy(addr.bytes, mnl_attr_get_payload(attr), len);
+		local = type == IFA_LOCAL;
+	}
+	if (addr.family && !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)))
+		each->fn(each->arg, info->ifa_index, &addr, info->ifa_prefixlen);
+	return MNL_CB_OK;
+}
+
+int rtnl_each_addr(struct rtnl *rtnl, rtnl_addr_fn *fn, void *arg)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct each_addr each = {fn, arg};
+	struct ifaddrmsg *info;
+	struct nlmsghdr *nlh;
+
+	nlh = put_header(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(*info), (void **)&info);
+	return transact(rtnl, nlh, on_addr, &each, NULL);
+}

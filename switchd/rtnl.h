@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interfaces, by rtnetlink: to look at those of uplinks and be told when they
+ * change, and to name, address, move and raise those of guests.
+ */
+#ifndef TVD_RTNL_H
+#define TVD_RTNL_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/err.h"
+
+struct ev_loop;
+struct rtnl;
+
+/* What a link is now. */
+struct rtnl_link {
+	unsigned ifindex;
+	bool up;      /* administratively */
+	bool carrier; /* and the wire is there */
+	unsigned mtu;
+};
+
+/* One change to a link; members that are zero are left alone. */
+struct rtnl_change {
+	const char *name;
+	const struct mac *mac;
+	unsigned mtu;
+	int netns_fd; /* -1: stay; else move there first */
+	bool up;
+};
+
+/* Called, at most once a turn of the loop, after links or addresses have changed. */
+typedef void rtnl_changed_fn(void *arg);
+
+/* 0 and *rtnl, or negative errno. `fn` may be called from then on. */
+int rtnl_open(struct rtnl **rtnl, struct ev_loop *loop, rtnl_changed_fn *fn, void *arg);
+void rtnl_close(struct rtnl *rtnl);
+
+/* 0; -ENODEV when there is no such interface; or another negative errno. */
+int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link);
+
+/*
+ * Changes a link in one message, so that nothing of it is seen half done. The
+ * kernel's own words, where it has any, are in err. 0 or negative errno.
+ */
+int rtnl_set_link(struct rtnl *rtnl, unsigned ifindex, const struct rtnl_change *change,
+		  struct err *err);
+
+/* Called for each usable address of this network namespace. */
+typedef void rtnl_addr_fn(void *arg, unsigned ifindex, const struct ipaddr *addr,
+			  uint8_t prefix_len);
+int rtnl_each_addr(struct rtnl *rtnl, rtnl_addr_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/segment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "lib/names.h"
+#include "lib/packet.h"
+#include "switchd/capture.h"
+#include "switchd/egress.h"
+
+LOG_MODULE("segment");
+
+#define MTU_LOCAL 65521u /* of a segment that stays on this host: a TAP's largest */
+
+static struct fdb_limits limits_of(const struct segment_conf *conf)
+{
+	uint32_t max = (uint32_t)conf->fdb_max;
+	uint32_t quarter = max / 4 ? max / 4 : 1;
+
+	return (struct fdb_limits){
+	    .ageing_ms = (uint32_t)conf->ageing * 1000u,
+	    .max = max,
+	    .holder_max = conf->fdb_port_max ? (uint32_t)conf->fdb_port_max : quarter,
+	    .remote_max = quarter,
+	};
+}
+
+static uint16_t reserved_of(const struct segment_conf *conf)
+{
+	const int64_t *last = conf->reserved.items;
+	uint16_t set = 0;
+
+	for (size_t i = 0; i < conf->reserved.count; i++)
+		set = (uint16_t)(set | 1u << last[i]);
+	return set;
+}
+
+/* ---- encaps ---- */
+
+static void encap_open(struct segment_encap *se)
+{
+	struct encap *encap = &se->encap;
+	struct err err;
+
+	encap->network_id = (uint16_t)(se->segment->conf.id > 0 ? se->segment->conf.id : 0);
+	encap->inner_tags = se->segment->conf.tags == TAGS_PASS;
+	encap->segment_name = se->segment->conf.name;
+	if (encap->ops->open(encap, &err) < 0) {
+		if (strcmp(se->why, err.text) != 0)
+			log_warn("segment %s: %s on uplink %s is down: %s; trying again",
+				 se->segment->conf.name, encap->ops->type, se->uplink->conf.name,
+				 err.text);
+		(void)snprintf(se->why, sizeof(se->why), "%.150s", err.text);
+		return;
+	}
+	se->why[0] = '\0';
+	se->open = true;
+}
+
+static void encap_close(struct segment_encap *se)
+{
+	egress_flush_encap(se);
+	if (se->open)
+		se->encap.ops->close(&se->encap);
+	se->open = false;
+}
+
+static struct segment_encap *encap_create(struct segment *segment, const struct encap_conf *conf,
+					  const struct encap_ops *ops)
+{
+	struct switchd *sw = segment->sw;
+	struct uplink *uplink = switchd_uplink(sw, conf->uplink);
+	struct segment_encap *se = calloc(1, sizeof(*se));
+
+	if (se)
+		se->conf = calloc(1, ops->schema->size);
+	if (!se || !se->conf) {
+		free(se);
+		return NULL;
+	}
+	conf_copy(ops->schema, se->conf, conf);
+	se->segment = segment;
+	se->uplink = uplink;
+	list_init(&se->dirty);
+	list_add_tail(&uplink->encaps, &se->by_uplink);
+	se->encap.ops = ops;
+	se->encap.host = &sw->encap_host;
+	se->encap.uplink = &uplink->view;
+	se->encap.conf = se->conf;
+	se->encap.segment = segment;
+	se->encap.side = ++segment->last_side;
+	encap_open(se);
+	return se;
+}
+
+static void encap_destroy(struct segment_encap *se)
+{
+	struct fdb_where where = {.side = se->encap.side};
+
+	encap_close(se);
+	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
+	list_del(&se->by_uplink);
+	conf_clear(se->encap.ops->schema, se->conf);
+	free(se->conf);
+	free(se);
+}
+
+/* A peer that is no longer configured takes what was learned behind it along. */
+static void forget_peer(void *arg, const struct ipaddr *peer)
+{
+	struct segment_encap *se = arg;
+	struct fdb_where where = {.side = se->encap.side, .remote = *peer};
+
+	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
+}
+
+struct peer_list {
+	struct ipaddr *items;
+	size_t count;
+};
+
+static void collect_peer(void *arg, const struct ipaddr *peer)
+{
+	struct peer_list *list = arg;
+	struct ipaddr *items = realloc(list->items, (list->count + 1) * sizeof(*items));
+
+	if (!items)
+		return;
+	list->items = items;
+	list->items[list->count++] = *peer;
+}
+
+static void strike_peer(void *arg, const struct ipaddr *peer)
+{
+	struct peer_list *list = arg;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (ipaddr_equal(&list->items[i], peer))
+			list->items[i--] = list->items[--list->count];
+	}
+}
+
+static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
+{
+	const struct conf_schema *schema = se->encap.ops->schema;
+	void *copy = calloc(1, schema->size);
+	struct peer_list gone = {NULL, 0};
+	void *former = se->conf;
+	int ret = ENCAP_RESTART;
+
+	if (!copy)
+		return; /* out of memory: the former configuration stays */
+	conf_copy(schema, copy, conf);
+	egress_flush_encap(se);
+	if (se->open && se->encap.ops->peers)
+		se->encap.ops->peers(&se->encap, collect_peer, &gone);
+	if (se->open && se->encap.ops->reconf)
+		ret = se->encap.ops->reconf(&se->encap, copy);
+	if (ret != 0)
+		encap_close(se);
+	se->conf = copy;
+	se->encap.conf = copy;
+	conf_clear(schema, former);
+	free(former);
+	if (!se->open)
+		encap_open(se);
+	if (se->open && se->encap.ops->peers)
+		se->encap.ops->peers(&se->encap, strike_peer, &gone);
+	for (size_t i = 0; i < gone.count; i++)
+		forget_peer(se, &gone.items[i]);
+	free(gone.items);
+}
+
+/* The encap that stays: same type on the same uplink, in order of appearance. */
+static struct segment_encap *take_same(struct segment *segment, const struct encap_ops *ops,
+				       const char *uplink)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		struct segment_encap *se = segment->encaps[i];
+
+		if (se && se->encap.ops == ops && strcmp(se->uplink->conf.name, uplink) == 0) {
+			segment->encaps[i] = NULL;
+			return se;
+		}
+	}
+	return NULL;
+}
+
+/* Brings the encaps in line with segment->conf. */
+static int update_encaps(struct segment *segment)
+{
+	const struct segment_conf *conf = &segment->conf;
+	size_t count = conf->encaps.count, made = 0;
+	struct segment_encap **encaps = calloc(count ? count : 1, sizeof(struct segment_encap *));
+	int ret = encaps ? 0 : -ENOMEM;
+
+	if (!encaps)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct encap_conf *want = segment_conf_encap(conf, i);
+		const struct encap_ops *ops = encap_find(want->type);
+		struct segment_encap *se = take_same(segment, ops, want->uplink);
+
+		if (se && !conf_equal(ops->schema, se->conf, want))
+			encap_reconf(se, want);
+		else if (!se)
+			se = encap_create(segment, want, ops);
+		if (se)
+			encaps[made++] = se;
+		else
+			ret = -ENOMEM;
+	}
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (segment->encaps[i])
+			encap_destroy(segment->encaps[i]);
+	}
+	free(segment->encaps);
+	segment->encaps = encaps;
+	segment->encap_count = made;
+	return ret;
+}
+
+void segment_encaps_close(struct uplink *uplink)
+{
+	list_for_each_safe (&uplink->encaps, it) {
+		struct segment_encap *se = container_of(it, struct segment_encap, by_uplink);
+		struct segment *segment = se->segment;
+
+		for (size_t i = 0; i < segment->encap_count; i++) {
+			if (segment->encaps[i] != se)
+				continue;
+			segment->encaps[i] = segment->encaps[--segment->encap_count];
+			break;
+		}
+		encap_destroy(se);
+		segment_update_mtu(segment);
+	}
+}
+
+void segment_encaps_open(struct segment *segment)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (!segment->encaps[i]->open)
+			encap_open(segment->encaps[i]);
+	}
+}
+
+/* ---- MTU ---- */
+
+unsigned segment_port_mtu(const struct segment *segment)
+{
+	return segment->encap_count ? segment->mtu : 0;
+}
+
+void segment_update_mtu(struct segment *segment)
+{
+	unsigned mtu = MTU_LOCAL;
+	unsigned reserve = ETH_HEADER_LEN;
+
+	if (segment->conf.tags == TAGS_PASS)
+		reserve += VLAN_TAG_LEN;
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		const struct segment_encap *se = segment->encaps[i];
+		size_t room = se->open ? se->encap.ops->room(&se->encap, NULL) : 0;
+
+		if (room > reserve && room - reserve < mtu)
+			mtu = (unsigned)(room - reserve);
+	}
+	if (mtu == segment->mtu)
+		return;
+	segment->mtu = mtu;
+	list_for_each (&segment->ports, it) {
+		struct port *port = container_of(it, struct port, by_segment);
+
+		port->mtu = segment_port_mtu(segment);
+		if (port->state && port->ops->mtu_changed)
+			port->ops->mtu_changed(port);
+	}
+}
+
+/* ---- life ---- */
+
+static int take_number(struct switchd *sw, struct segment *segment)
+{
+	for (uint32_t n = 1; n < FDB_SEGMENTS_MAX; n++) {
+		if (sw->segment_by_number[n])
+			continue;
+		sw->segment_by_number[n] = segment;
+		segment->number = (uint16_t)n;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+struct segment *segment_create(struct switchd *sw, const struct segment_conf *conf)
+{
+	struct fdb_limits limits = limits_of(conf);
+	struct segment *segment = calloc(1, sizeof(*segment));
+
+	if (!segment)
+		return NULL;
+	segment->sw = sw;
+	list_init(&segment->ports);
+	list_init(&segment->captures);
+	if (take_number(sw, segment) < 0)
+		goto fail;
+	if (fdb_segment_set(sw->fdb, segment->number, &limits) < 0)
+		goto fail_number;
+	if (names_add(sw->segment_names, conf->name, segment) < 0)
+		goto fail_fdb;
+	conf_copy(&segment_schema, &segment->conf, conf);
+	segment->reserved = reserved_of(conf);
+	list_add_tail(&sw->segments, &segment->link);
+	if (update_encaps(segment) < 0)
+		log_warn("segment %s: out of memory for its encaps", conf->name);
+	segment_update_mtu(segment);
+	return segment;
+
+fail_fdb:
+	fdb_segment_del(sw->fdb, segment->number);
+fail_number:
+	sw->segment_by_number[segment->number] = NULL;
+fail:
+	free(segment);
+	return NULL;
+}
+
+void segment_destroy(struct segment *segment)
+{
+	struct switchd *sw;
+
+	if (!segment)
+		return;
+	sw = segment->sw;
+	capture_segment_gone(segment);
+	for (size_t i = 0; i < segment->encap_count; i++)
+		encap_destroy(segment->encaps[i]);
+	free(segment->encaps);
+	fdb_segment_del(sw->fdb, segment->number);
+	sw->segment_by_number[segment->number] = NULL;
+	names_del(sw->segment_names, segment->conf.name);
+	list_del(&segment->link);
+	conf_clear(&segment_schema, &segment->conf);
+	free(segment);
+}
+
+bool segment_must_restart(const struct segment *segment, const struct segment_conf *conf)
+{
+	return segment->conf.id != conf->id;
+}
+
+int segment_reconf(struct segment *segment, const struct segment_conf *conf)
+{
+	struct fdb_limits limits = limits_of(conf);
+	bool tags_changed = segment->conf.tags != conf->tags;
+	int ret;
+
+	conf_clear(&segment_schema, &segment->conf);
+	conf_copy(&segment_schema, &segment->conf, conf);
+	segment->reserved = reserved_of(conf);
+	ret = fdb_segment_set(segment->sw->fdb, segment->number, &limits);
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		segment->encaps[i]->encap.segment_name = segment->conf.name;
+		segment->encaps[i]->encap.inner_tags = segment->conf.tags == TAGS_PASS;
+	}
+	if (update_encaps(segment) < 0)
+		ret = -ENOMEM;
+	if (tags_changed)
+		segment->mtu = 0;
+	segment_update_mtu(segment);
+	return ret;
+}

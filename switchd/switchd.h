@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The live state of one switchd: uplinks, segments, ports and encaps as they
+ * are. Each owns a copy of the configuration it was made from.
+ */
+#ifndef TVD_SWITCHD_H
+#define TVD_SWITCHD_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "encap/encap.h"
+#include "learn/fdb.h"
+#include "lib/frame.h"
+#include "lib/list.h"
+#include "switchd/config.h"
+#include "switchd/port/port.h"
+
+struct ctl_server;
+struct names;
+struct switchd;
+
+struct uplink {
+	struct list link;
+	struct switchd *sw;
+	struct uplink_conf conf;
+	struct encap_uplink view; /* what backends see */
+	char why[120];		  /* why it is down */
+	struct list encaps;	  /* of struct segment_encap */
+};
+
+/* An encap in its segment. */
+struct segment_encap {
+	struct encap encap; /* first: backends hand it back */
+	struct segment *segment;
+	struct uplink *uplink;
+	struct list by_uplink;
+	struct list dirty; /* in switchd.dirty_encaps while encap.out is not empty */
+	void *conf;	   /* owned; described by encap.ops->schema */
+	bool open;
+	char why[160]; /* why it is not open */
+};
+
+struct segment {
+	struct list link;
+	struct switchd *sw;
+	struct segment_conf conf;
+	uint16_t number;   /* in the FDB */
+	uint16_t reserved; /* bit n: 01-80-C2-00-00-0n passes */
+	unsigned mtu;	   /* the largest guest MTU that fits */
+	uint32_t last_side;
+	struct list ports; /* by port.by_segment */
+	struct segment_encap **encaps;
+	size_t encap_count;
+	struct list captures; /* of struct capture */
+};
+
+/* What switchd keeps of a port beside the contract. */
+struct port_runtime {
+	struct list link;  /* in switchd.ports */
+	struct list dirty; /* in switchd.dirty_ports while port.out is not empty */
+	struct switchd *sw;
+	struct port *port;
+	void *conf; /* owned; described by port.ops->schema */
+	ev_timer retry;
+	double retry_after;
+	uint64_t storm_tokens; /* in thousandths of a frame */
+	uint64_t storm_stamp;
+	bool counted_up; /* the state that was last announced */
+};
+
+struct switchd {
+	struct ev_loop *loop;
+	const char *config_file;
+	struct desired desired; /* in force */
+	struct frame_pool *pool;
+	struct fdb *fdb;
+	struct rtnl *rtnl;
+	struct ctl_server *control;
+	struct encap_host encap_host;
+	struct port_host port_host;
+	struct stats stray; /* drops of what belongs to no encap */
+	struct list uplinks, segments, ports;
+	struct list dirty_ports, dirty_encaps;
+	struct list captures; /* all of them, by capture.link */
+	struct names *uplink_names, *segment_names, *port_names;
+	struct segment **segment_by_number; /* FDB_SEGMENTS_MAX entries, mostly untouched */
+	struct port **port_by_number;
+	uint32_t port_numbers; /* size of port_by_number */
+	ev_prepare flush;
+	ev_timer second;
+	ev_timer uplinks_soon;
+	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
+	uint64_t reloads, reload_failures;
+	uint64_t wakeups;
+};
+
+static inline struct segment_encap *segment_encap_of(struct encap *encap)
+{
+	return (struct segment_encap *)encap;
+}
+
+struct uplink *switchd_uplink(const struct switchd *sw, const char *name);
+struct segment *switchd_segment(const struct switchd *sw, const char *name);
+struct port *switchd_port(const struct switchd *sw, const char *name);
+
+#endif
