@@ -27,10 +27,14 @@
 
 struct ev_loop;
 
-#define CTL_REQUEST_MAX	    (256u * 1024u) /* bytes of a request line */
+#define CTL_REQUEST_MAX	    (256u * 1024u) /* bytes of a request line, without its newline */
 #define CTL_QUEUE_MAX	    (256u * 1024u) /* bytes that wait for a client before it is left out */
 #define CTL_CONNECTIONS_MAX 64u
-#define CTL_IDLE_MS	    10000u /* how long half a request may take, or a connection be silent */
+#ifndef CTL_IDLE_MS	    /* tests have less patience */
+#define CTL_IDLE_MS  10000u /* how long half a request may take, or a connection be silent */
+#define CTL_STALL_MS 60000u /* how long a client may leave an answer or an event unread */
+#define CTL_SPARE_MS 1000u  /* silent for so long, a connection makes way for a new one */
+#endif
 
 struct ctl_server;
 struct ctl_conn;
@@ -39,7 +43,8 @@ struct ctl_conn;
  * Called for each whole request. `args` is an object (empty if none was sent)
  * and borrowed. `fd` is the descriptor that came along, or -1; the handler may
  * take it by setting *fd to -1, else it is closed. The handler answers before it
- * returns, by exactly one of ctl_ok, ctl_fail, ctl_generate, ctl_subscribe.
+ * returns, by exactly one of ctl_ok, ctl_fail, ctl_generate, ctl_subscribe. What
+ * it sends is queued: no function here closes a connection under its caller.
  */
 typedef void ctl_request_fn(void *arg, struct ctl_conn *conn, const char *command, json_t *args,
 			    int *fd);
@@ -52,12 +57,20 @@ typedef void ctl_request_fn(void *arg, struct ctl_conn *conn, const char *comman
 int ctl_server_open(struct ctl_server **server, struct ev_loop *loop, const char *path,
 		    ctl_request_fn *fn, void *arg, struct err *err);
 
-/* Closes all connections and removes the socket. NULL is fine. */
+/*
+ * Closes all connections (generators are done, hangups told) and removes the
+ * socket. Not from within a handler. NULL is fine.
+ */
 void ctl_server_close(struct ctl_server *server);
 
 struct ctl_server_counters {
 	unsigned connections;
-	unsigned long long accepted, refused, requests, bad_requests, events_lost;
+	unsigned long long accepted; /* and served */
+	unsigned long long refused;  /* no room, or silent and made way for another */
+	unsigned long long timeouts; /* half requests, silence, answers not read */
+	unsigned long long requests; /* whole ones, bad ones too */
+	unsigned long long bad_requests;
+	unsigned long long events_lost; /* for want of reading */
 };
 struct ctl_server_counters ctl_server_counters(const struct ctl_server *server);
 
@@ -70,10 +83,11 @@ void ctl_fail(struct ctl_conn *conn, const char *fmt, ...) __attribute__((format
 void ctl_item(struct ctl_conn *conn, json_t *item);
 
 /*
- * An answer of unknown length: `next` is called, now and whenever the queue has
+ * An answer of unknown length: `next` is called, soon and whenever the queue has
  * drained, to add some items (about a hundred) with ctl_item; it returns false
- * when there are no more. `done` frees the state at the end or when the client is
- * gone.
+ * when there are no more, and {"ok": true} follows unless it has answered by
+ * ctl_ok or ctl_fail itself. `done` (may be NULL) frees the state at the end or
+ * when the client is gone.
  */
 typedef bool ctl_next_fn(void *state, struct ctl_conn *conn);
 void ctl_generate(struct ctl_conn *conn, ctl_next_fn *next, void (*done)(void *), void *state);
@@ -92,7 +106,9 @@ pid_t ctl_conn_pid(const struct ctl_conn *conn);
 
 /*
  * Told when the client of a connection hangs up after a successful answer; for
- * what shall live only as long as its client (a live capture). One per connection.
+ * what shall live only as long as its client (a live capture). Called in a
+ * handler that then succeeds. One per connection, which takes no further request
+ * and may be silent. fn NULL takes it back, at any time until it was told.
  */
 void ctl_on_hangup(struct ctl_conn *conn, void (*fn)(void *), void *arg);
 
@@ -100,14 +116,24 @@ void ctl_on_hangup(struct ctl_conn *conn, void (*fn)(void *), void *arg);
 
 struct ctl_client;
 
+/* 0, or negative errno with "PATH: why". */
 int ctl_client_open(struct ctl_client **client, const char *path, struct err *err);
 void ctl_client_close(struct ctl_client *client);
 
-/* Sends a request; `args` (may be NULL) is stolen; fd -1 for none. */
+/*
+ * Sends a request; `args` (may be NULL) is stolen; fd (-1 for none) remains the
+ * caller's. A server that has hung up is no failure yet: it may have left a line
+ * that says why.
+ */
 int ctl_client_send(struct ctl_client *client, const char *command, json_t *args, int fd,
 		    struct err *err);
 
-/* The next line of the answer or stream, a new reference, or NULL at its end or on an error. */
+/*
+ * The next line of the answer or stream, a new reference; or NULL with a message,
+ * which is empty where the server has simply hung up. An answer may take
+ * CTL_ANSWER_MS from line to line, a stream any time.
+ */
+#define CTL_ANSWER_MS 30000
 json_t *ctl_client_read(struct ctl_client *client, struct err *err);
 
 #endif
