@@ -410,6 +410,33 @@ static bool parse_objects(const struct context *ctx, const struct conf_key *key,
 	return true;
 }
 
+/* "a,b" for an object of booleans: those that are true. */
+static bool parse_switches(const struct context *ctx, const struct conf_key *key,
+			   const struct value *value, void *object)
+{
+	struct conf_head *head = object;
+	size_t len = strlen(value->text);
+	char *copy = conf_alloc(1, len + 1);
+	char *rest = copy, *item;
+	bool ok = true;
+
+	memcpy(copy, value->text, len);
+	while (ok && len && (item = strsep(&rest, ",")) != NULL) {
+		const struct conf_key *inner = key->schema->keys;
+		struct value one = {.type = CONFIG_TYPE_STRING, .line = value->line, .text = item};
+
+		while (inner->name && (strcmp(inner->name, item) != 0 || inner->type != CONF_BOOL))
+			inner++;
+		ok = inner->name || wrong(ctx, key, &one, "one of its switches");
+		if (!ok)
+			break;
+		*(bool *)conf_member(object, inner) = true;
+		head->given |= UINT64_C(1) << (inner - key->schema->keys);
+	}
+	free(copy);
+	return ok;
+}
+
 static bool parse_key(const struct context *ctx, const struct conf_key *key,
 		      const config_setting_t *setting, void *object)
 {
@@ -425,6 +452,8 @@ static bool parse_key(const struct context *ctx, const struct conf_key *key,
 	case CONF_PREFIXES:
 		return parse_scalars(ctx, key, setting, member);
 	case CONF_OBJECT:
+		if (ctx->loose && value.type == CONFIG_TYPE_STRING)
+			return parse_switches(ctx, key, &value, member);
 		if (value.type != CONFIG_TYPE_GROUP)
 			return wrong(ctx, key, &value, "a group { ... }");
 		return parse_object(ctx, key->schema, NULL, setting, member);
