@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The control socket bears bad clients, and the tools that look into the switch
+# tell the truth: trace, mirror, pcap, monitor.
+#
+#	hostA--vm1, vm2 (alpha), vm3 (beta)     hostB--vm4 (alpha)
+
+# shellcheck source=SCRIPTDIR/common.sh
+. "$(dirname "$0")/common.sh"
+lab_begin "$@"
+hosts hostA:alpha:vm1 hostA:alpha:vm2 hostA:beta:vm3 hostB:alpha:vm4
+lab_expect 'control' 'client'
+control() {
+	"$PYTHON" "$LAB_TOP/test/net/control.py" "$LAB/hostA.sock" "$@"
+}
+reaches vm1 "$(v4 vm2)"
+reaches vm1 "$(v4 vm4)"
+
+# ---- monitor: started first, read at the end ----
+
+background hostA "$TVD_BIN/switchctl" -s "$LAB/hostA.sock" monitor >"$LAB/events.txt"
+monitor=$LAB_LAST
+sleep 0.5
+
+# ---- trace ----
+
+frame() { # DESTINATION SOURCE: an Ethernet frame in hex
+	printf '%s%s88b5%0100d' "${1//:/}" "${2//:/}" 0
+}
+trace() {
+	ctl hostA -j trace port "$@" | json '(d[0] if isinstance(d, list) else d).get("verdict", "") + " " + str((d[0] if isinstance(d, list) else d).get("reason") or "-")'
+}
+macs() {
+	ctl hostA -j fdb show | json 'sorted(e["mac"] for e in d)'
+}
+before=$(ctl hostA -j port show vm1)
+fdb=$(macs)
+check "trace: to a known guest, forward" equal "$(trace vm1 "$(frame "$(mac vm2)" "$(mac vm1)")")" "forward -"
+check "trace: broadcast, flood" equal "$(trace vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")" "flood -"
+check "trace: to oneself, drop" equal "$(trace vm1 "$(frame "$(mac vm1)" "$(mac vm1)")")" "drop same_port"
+check "trace: a reserved address, drop" equal "$(trace vm1 "$(frame 01:80:c2:00:00:00 "$(mac vm1)")")" "drop reserved"
+check "trace: a group as source, drop" equal "$(trace vm1 "$(frame "$(mac vm2)" 01:00:5e:00:00:01)")" "drop bad_source"
+check "trace: too short, drop" equal "$(trace vm1 0102030405)" "drop too_short"
+trace vm1 "$(frame ff:ff:ff:ff:ff:ff 52:54:00:00:00:99)" >/dev/null || :
+check "trace of an unknown source learns nothing" equal "$(macs)" "$fdb"
+check "trace counts nothing" equal "$(ctl hostA -j port show vm1 | json 'd[0]["stats"]')" "$(json 'd[0]["stats"]' <<<"$before")"
+check_not "trace refuses what is not hex" ctl hostA trace port vm1 xyz
+
+# ---- captures ----
+
+check "a mirror of a port is added" ctl hostA mirror add m1 port vm1 file "$LAB/mirror.pcapng"
+check "mirror show has it" json "[m['name'] for m in d] == ['m1']" <<<"$(ctl hostA -j mirror show)"
+timeout 20 "$TVD_BIN/switchctl" -s "$LAB/hostA.sock" pcap segment alpha icmp >"$LAB/live.pcap" &
+live=$!
+sleep 0.7
+on vm1 ping -q -n -c 5 -i 0.05 "$(v4 vm2)" >/dev/null
+on vm3 ping -q -n -c 2 -i 0.05 -W 1 "$(v4 vm1)" >/dev/null || :
+sleep 0.5
+kill -INT "$live" 2>/dev/null || :
+wait "$live" 2>/dev/null || :
+check "the mirror is deleted" ctl hostA mirror del m1
+check "the mirror has 5 requests and 5 answers" equal "$(fields "$LAB/mirror.pcapng" icmp frame.number | wc -l)" 10
+check "live pcap has them too, and only what its filter lets through" \
+	equal "$(fields "$LAB/live.pcap" icmp frame.number | wc -l) $(fields "$LAB/live.pcap" '!icmp' frame.number | wc -l)" "10 0"
+check_not "a filter with an error is refused" ctl hostA pcap segment alpha 'tcp port'
+
+# ---- bad clients ----
+
+check "garbage is refused" control garbage
+check "and the switch answers" ctl hostA status
+check "1,000 connections" control many 1000
+check "and the switch answers" ctl hostA status
+
+coproc STALL { control stall; }
+# shellcheck disable=SC2153 # bash sets it
+stalled=$STALL_PID
+read -r -t 15 _ <&"${STALL[0]}" || :
+on vm1 ping -q -n -c 100 -i 0.01 "$(v4 vm2)" >"$LAB/stall.txt" || :
+check "clients that do not read cost no frame" grep -q ' 0% packet loss' "$LAB/stall.txt"
+check "and others are answered" ctl hostA -j fdb show
+kill "$stalled" 2>/dev/null || :
+wait "$stalled" 2>/dev/null || :
+
+# ---- the monitor's events ----
+
+ctl hostA port add vm9 type tap segment alpha ifname x9 >/dev/null
+ctl hostA port del vm9 >/dev/null
+ctl hostA fdb flush segment alpha >/dev/null
+reaches vm1 "$(v4 vm4)"
+ctl hostA reload >/dev/null
+sleep 0.5
+finish "$monitor"
+check "monitor writes one JSON object a line" "$PYTHON" -c 'import json, sys
+for line in open(sys.argv[1]):
+    assert isinstance(json.loads(line), dict)' "$LAB/events.txt"
+for event in learned port reload; do
+	check "monitor has \"$event\" events" grep -q "$event" "$LAB/events.txt"
+done
+check "log set changes the level" ctl hostA log set debug
+check_not "but not to nonsense" ctl hostA log set loud
+check "list-commands names the objects" grep -q '^fdb' <<<"$(ctl hostA list-commands)"
+check "version" grep -q '[0-9]\.[0-9]' <<<"$(ctl hostA version)"
+lab_end
