@@ -192,6 +192,26 @@ unsigned offload_needs(const struct frame *frame)
 	return needs;
 }
 
+unsigned offload_segments(const struct frame *frame)
+{
+	const struct frame_offload *offload = &frame->offload;
+	size_t header = offload->csum_start + sizeof(struct udp_header);
+	uint8_t data_offset;
+
+	if (offload->gso == FRAME_GSO_NONE || offload->gso_size == 0)
+		return 1;
+	if (offload->gso != FRAME_GSO_UDP) {
+		if (!frame_peek(frame,
+				offload->csum_start + offsetof(struct tcp_header, data_offset), 1,
+				&data_offset))
+			return 1;
+		header = offload->csum_start + (data_offset >> 4) * 4u;
+	}
+	if (header >= frame->len)
+		return 1;
+	return (unsigned)((frame->len - header + offload->gso_size - 1) / offload->gso_size);
+}
+
 enum reason offload_complete_checksum(struct frame *frame)
 {
 	struct frame_offload *offload = &frame->offload;

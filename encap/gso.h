@@ -32,6 +32,10 @@ enum reason offload_check(struct frame *frame);
 /* The OFFLOAD_ bits that the frame needs of whoever takes it as it is. */
 unsigned offload_needs(const struct frame *frame);
 
+/* How many frames a frame stands for: 1, or the segments of a superframe as far as
+ * its metadata can be believed. For counters. */
+unsigned offload_segments(const struct frame *frame);
+
 /*
  * Fills in a partial checksum. The frame must be private (frame_writable) and
  * checked. UDP's 0 becomes 0xffff. REASON_NONE or REASON_BAD_OFFLOAD.

@@ -159,7 +159,8 @@ static enum reason check_admission(struct pass *p)
 	}
 	if (!packet_parse(p->frame, &p->packet))
 		return REASON_TOO_SHORT;
-	reason = admission_check(p->port->conf, NULL, p->frame, &p->packet);
+	reason = admission_check(p->port->conf, mac_is_zero(&p->port->mac) ? NULL : &p->port->mac,
+				 p->frame, &p->packet);
 	step(p, "admission", "%s", reason == REASON_NONE ? "allowed" : reason_text(reason));
 	return reason;
 }

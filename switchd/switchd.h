@@ -88,6 +88,7 @@ struct switchd {
 	struct segment **segment_by_number; /* FDB_SEGMENTS_MAX entries, mostly untouched */
 	struct port **port_by_number;
 	uint32_t port_numbers; /* size of port_by_number */
+	ev_check wakeup;
 	ev_prepare flush;
 	ev_timer second;
 	ev_timer uplinks_soon;

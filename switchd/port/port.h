@@ -47,6 +47,7 @@ struct port {
 	bool up;		      /* attached and, as far as can be known, raised */
 	char why[160];		      /* why it is not up, for `port show` */
 	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
+	struct mac mac;		      /* of the guest\'s interface; zero: not known here */
 	unsigned mtu; /* to set on the interface if its `mtu` is not given; 0: leave */
 	struct stats stats;
 	struct frame_batch out; /* to be sent at the end of this turn */

@@ -404,6 +404,7 @@ static int tap_open(struct port *port)
 	tap->io.data = tap;
 	ev_io_start(port->host->loop, &tap->io);
 	port->state = tap;
+	port->mac = conf->mac;
 	port->up = true;
 	port->why[0] = '\0';
 	return 0;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/commit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/names.h"
+#include "switchd/events.h"
+#include "switchd/ports.h"
+#include "switchd/segment.h"
+#include "switchd/uplink.h"
+
+LOG_MODULE("commit");
+
+/* ---- what goes ---- */
+
+/* Names of the next state, to look up in a moment what stays. */
+struct next_names {
+	struct names *uplinks, *segments, *ports;
+};
+
+static void next_names_fini(struct next_names *names)
+{
+	names_destroy(names->uplinks);
+	names_destroy(names->segments);
+	names_destroy(names->ports);
+}
+
+static int next_names_init(struct next_names *names, const struct desired *next)
+{
+	struct uplink_conf *uplinks = next->uplinks.items;
+	struct segment_conf *segments = next->segments.items;
+	int ret = 0;
+
+	names->uplinks = names_create();
+	names->segments = names_create();
+	names->ports = names_create();
+	if (!names->uplinks || !names->segments || !names->ports)
+		ret = -ENOMEM;
+	for (size_t i = 0; ret == 0 && i < next->uplinks.count; i++)
+		ret = names_add(names->uplinks, uplinks[i].name, &uplinks[i]);
+	for (size_t i = 0; ret == 0 && i < next->segments.count; i++)
+		ret = names_add(names->segments, segments[i].name, &segments[i]);
+	for (size_t i = 0; ret == 0 && i < next->ports.count; i++) {
+		const struct port_conf *port = desired_port_at(next, i);
+
+		ret = names_add(names->ports, port->name, (void *)port);
+	}
+	if (ret < 0)
+		next_names_fini(names);
+	return ret;
+}
+
+/* A port goes with its name, or when it becomes another type's, or its segment goes. */
+static bool port_stays(const struct port *port, const struct next_names *names)
+{
+	const struct port_conf *want = names_find(names->ports, port->conf->name);
+	const struct segment_conf *segment;
+
+	if (!want || strcmp(want->type, port->conf->type) != 0)
+		return false;
+	segment = names_find(names->segments, port->conf->segment);
+	if (segment && !segment_must_restart(port->segment, segment))
+		return true;
+	/* It leaves a segment that is about to go: to one that is there already
+	 * it can move, else it begins anew. */
+	return false;
+}
+
+static void remove_what_goes(struct switchd *sw, const struct next_names *names)
+{
+	list_for_each_safe (&sw->ports, it) {
+		struct port *port = container_of(it, struct port_runtime, link)->port;
+
+		if (!port_stays(port, names))
+			port_destroy(port);
+	}
+	list_for_each_safe (&sw->segments, it) {
+		struct segment *segment = container_of(it, struct segment, link);
+		const struct segment_conf *want = names_find(names->segments, segment->conf.name);
+
+		if (!want || segment_must_restart(segment, want))
+			segment_destroy(segment);
+	}
+	list_for_each_safe (&sw->uplinks, it) {
+		struct uplink *uplink = container_of(it, struct uplink, link);
+
+		if (names_find(names->uplinks, uplink->conf.name))
+			continue;
+		/* Encaps that stay in name move to another uplink in a moment. */
+		segment_encaps_close(uplink);
+		uplink_destroy(uplink);
+	}
+}
+
+/* ---- what comes, and what changes ---- */
+
+static int apply_uplinks(struct switchd *sw, const struct desired *next)
+{
+	const struct uplink_conf *confs = next->uplinks.items;
+
+	for (size_t i = 0; i < next->uplinks.count; i++) {
+		struct uplink *uplink = switchd_uplink(sw, confs[i].name);
+
+		if (!uplink) {
+			if (!uplink_create(sw, &confs[i]))
+				return -ENOMEM;
+		} else if (!conf_equal(&uplink_schema, &uplink->conf, &confs[i])) {
+			uplink_reconf(uplink, &confs[i]);
+		}
+	}
+	return 0;
+}
+
+static int apply_segments(struct switchd *sw, const struct desired *next)
+{
+	const struct segment_conf *confs = next->segments.items;
+
+	for (size_t i = 0; i < next->segments.count; i++) {
+		struct segment *segment = switchd_segment(sw, confs[i].name);
+
+		if (!segment) {
+			if (!segment_create(sw, &confs[i]))
+				return -ENOMEM;
+		} else if (!conf_equal(&segment_schema, &segment->conf, &confs[i]) ||
+			   segment->encap_count != confs[i].encaps.count) {
+			if (segment_reconf(segment, &confs[i]) < 0)
+				return -ENOMEM;
+		} else {
+			segment->conf.owner = confs[i].owner;
+		}
+	}
+	return 0;
+}
+
+static int apply_ports(struct switchd *sw, const struct desired *next)
+{
+	for (size_t i = 0; i < next->ports.count; i++) {
+		const struct port_conf *conf = desired_port_at(next, i);
+		struct port *port = switchd_port(sw, conf->name);
+
+		if (!port) {
+			if (!port_create(sw, conf))
+				return -ENOMEM;
+		} else if (!conf_equal(port->ops->schema, port->conf, conf)) {
+			port_reconf(port, conf);
+		}
+	}
+	return 0;
+}
+
+/* What is read once, at start. */
+static void warn_of_fixed(const struct desired *now, const struct desired *next)
+{
+	if (strcmp(now->control, next->control) != 0 || strcmp(now->user, next->user) != 0 ||
+	    strcmp(now->run_dir, next->run_dir) != 0 || now->ids != next->ids ||
+	    now->seccomp != next->seccomp)
+		log_warn("control, user, run_dir, ids and seccomp take effect at the next start");
+}
+
+int commit(struct switchd *sw, struct desired *next, struct err *err)
+{
+	struct next_names names;
+	int ret = desired_check(next, err);
+
+	if (ret < 0)
+		return ret;
+	if (next_names_init(&names, next) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	if (sw->desired.control)
+		warn_of_fixed(&sw->desired, next);
+	remove_what_goes(sw, &names);
+	next_names_fini(&names);
+	ret = apply_uplinks(sw, next);
+	ret = ret ? ret : apply_segments(sw, next);
+	ret = ret ? ret : apply_ports(sw, next);
+	/* Too late to refuse: what could be made runs, and the next commit goes on. */
+	if (ret < 0)
+		log_error("out of memory: the configuration is in force only in part");
+	if (sw->desired.log_level != next->log_level || !sw->desired.control)
+		log_set_level((enum log_level)next->log_level);
+	desired_clear(&sw->desired);
+	sw->desired = *next;
+	memset(next, 0, sizeof(*next));
+	return 0;
+}
+
+int commit_reload(struct switchd *sw, struct err *err)
+{
+	struct desired next;
+	int ret;
+
+	memset(&next, 0, sizeof(next));
+	ret = desired_load(&next, sw->config_file, err);
+	if (ret == 0) {
+		desired_keep(&next, &sw->desired);
+		ret = commit(sw, &next, err);
+		if (ret < 0)
+			desired_clear(&next);
+	}
+	if (ret < 0) {
+		sw->reload_failures++;
+		log_error("reload refused, nothing changed: %s", err->text);
+	} else {
+		sw->reloads++;
+		log_info("reloaded %s", sw->config_file);
+	}
+	event_reload(sw, ret < 0 ? err->text : NULL);
+	return ret;
+}
+
+void commit_clear(struct switchd *sw)
+{
+	list_for_each_safe (&sw->ports, it)
+		port_destroy(container_of(it, struct port_runtime, link)->port);
+	list_for_each_safe (&sw->segments, it)
+		segment_destroy(container_of(it, struct segment, link));
+	list_for_each_safe (&sw->uplinks, it) {
+		struct uplink *uplink = container_of(it, struct uplink, link);
+
+		segment_encaps_close(uplink);
+		uplink_destroy(uplink);
+	}
+	desired_clear(&sw->desired);
+}

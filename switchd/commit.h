@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From what is desired to what is live. Whoever asks for a change (the file,
+ * switchctl) makes a new desired state, has it checked, and commits it here: the
+ * difference by name is applied, and what did not change is not touched.
+ */
+#ifndef TVD_COMMIT_H
+#define TVD_COMMIT_H
+
+#include "switchd/switchd.h"
+
+/*
+ * Checks `next` and applies it; the switch takes it over and `next` is empty
+ * afterwards. On failure nothing has changed, and `next` is the caller's still.
+ */
+int commit(struct switchd *sw, struct desired *next, struct err *err);
+
+/* Reads the file again, keeps what others than the file own, and commits. */
+int commit_reload(struct switchd *sw, struct err *err);
+
+/* Takes everything down. */
+void commit_clear(struct switchd *sw);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The requests of switchctl.
+ */
+#ifndef TVD_CONTROL_H
+#define TVD_CONTROL_H
+
+#include <jansson.h>
+
+#include "lib/ctl.h"
+#include "switchd/switchd.h"
+
+/* For ctl_server_open(); arg is the switch. */
+void control_request(void *arg, struct ctl_conn *conn, const char *command, json_t *args, int *fd);
+
+/* ---- control_show.c: objects as JSON; each answers the request itself ---- */
+
+void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_ports(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_segments(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+
+/* ---- metrics.c ---- */
+
+/* Everything that is counted, in Prometheus' text format; free() it. NULL when out of memory. */
+char *metrics_text(const struct switchd *sw);
+
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "switchd/capture.h"
+#include "switchd/control.h"
+#include "switchd/events.h"
+#include "switchd/ports.h"
+
+#define CHUNK 128 /* items at once of what may be long */
+
+static json_t *integer(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *drops_json(const uint64_t drops[REASON_COUNT])
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 1; i < REASON_COUNT; i++) {
+		if (drops[i])
+			json_object_set_new(object, reason_name((enum reason)i), integer(drops[i]));
+	}
+	return object;
+}
+
+static json_t *stats_json(const struct stats *stats)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "rx_frames", integer(stats->rx_frames));
+	json_object_set_new(object, "rx_bytes", integer(stats->rx_bytes));
+	json_object_set_new(object, "rx_segments", integer(stats->rx_segments));
+	json_object_set_new(object, "tx_frames", integer(stats->tx_frames));
+	json_object_set_new(object, "tx_bytes", integer(stats->tx_bytes));
+	json_object_set_new(object, "tx_segments", integer(stats->tx_segments));
+	json_object_set_new(object, "rx_drops", drops_json(stats->rx_drops));
+	json_object_set_new(object, "tx_drops", drops_json(stats->tx_drops));
+	return object;
+}
+
+static size_t list_length(const struct list *head)
+{
+	size_t n = 0;
+
+	for (const struct list *it = head->next; it != head; it = it->next)
+		n++;
+	return n;
+}
+
+void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
+	struct ctl_server_counters control = ctl_server_counters(sw->control);
+	json_t *object = json_object();
+
+	(void)args;
+	json_object_set_new(object, "host", json_string(sw->desired.host));
+	json_object_set_new(object, "version", json_string(TVD_VERSION));
+	json_object_set_new(object, "uptime", integer((sw->now - sw->started) / 1000));
+	json_object_set_new(object, "segments", integer(list_length(&sw->segments)));
+	json_object_set_new(object, "ports", integer(list_length(&sw->ports)));
+	json_object_set_new(object, "uplinks", integer(list_length(&sw->uplinks)));
+	json_object_set_new(object, "config", json_string(sw->config_file));
+	json_object_set_new(object, "control", json_string(sw->desired.control));
+	json_object_set_new(object, "log_level", json_string(log_level_name(log_get_level())));
+	json_object_set_new(object, "reloads", integer(sw->reloads));
+	json_object_set_new(object, "reload_failures", integer(sw->reload_failures));
+	json_object_set_new(object, "wakeups", integer(sw->wakeups));
+	json_object_set_new(object, "stray_drops", drops_json(sw->stray.rx_drops));
+	json_object_set_new(
+	    object, "buffers",
+	    json_pack("{s:i, s:i, s:i, s:i, s:I}", "small_used", (int)pool.small_used, "small_max",
+		      (int)pool.small_max, "large_used", (int)pool.large_used, "large_max",
+		      (int)pool.large_max, "exhausted", (json_int_t)pool.exhausted));
+	json_object_set_new(object, "clients", integer(control.connections));
+	json_object_set_new(object, "requests", integer(control.requests));
+	ctl_ok(conn, object);
+}
+
+/* ---- ports, segments, uplinks: one by name, or all, some at a time ---- */
+
+static json_t *port_json(const struct port *port)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "name", json_string(port->conf->name));
+	json_object_set_new(object, "type", json_string(port->ops->type));
+	json_object_set_new(object, "segment", json_string(port->conf->segment));
+	json_object_set_new(object, "ifname", json_null());
+	json_object_set_new(object, "state", json_string(port_state_name(port)));
+	if (port->why[0] && !port->up)
+		json_object_set_new(object, "why", json_string(port->why));
+	if (port->ops->show)
+		port->ops->show(port, object);
+	json_object_set_new(object, "owner", json_string(port->conf->owner));
+	if (port->conf->isolated)
+		json_object_set_new(object, "isolated", json_true());
+	json_object_set_new(object, "stats", stats_json(&port->stats));
+	return object;
+}
+
+static json_t *encap_json(const struct segment_encap *se, bool with_stats)
+{
+	json_t *object = json_object();
+	bool ready = se->open && se->encap.ops->ready(&se->encap);
+
+	if (with_stats)
+		json_object_set_new(object, "segment", json_string(se->segment->conf.name));
+	json_object_set_new(object, "type", json_string(se->encap.ops->type));
+	json_object_set_new(object, "uplink", json_string(se->uplink->conf.name));
+	json_object_set_new(object, "state", json_string(ready ? "up" : "down"));
+	if (!ready)
+		json_object_set_new(object, "why",
+				    json_string(se->open ? se->uplink->why : se->why));
+	if (se->open)
+		se->encap.ops->show(&se->encap, object);
+	if (with_stats)
+		json_object_set_new(object, "stats", stats_json(&se->encap.stats));
+	return object;
+}
+
+static json_t *segment_json(const struct segment *segment)
+{
+	struct switchd *sw = segment->sw;
+	struct fdb_counters counters = fdb_segment_counters(sw->fdb, segment->number);
+	json_t *object = json_object(), *encaps = json_array(), *fdb = json_object();
+
+	for (size_t i = 0; i < segment->encap_count; i++)
+		json_array_append_new(encaps, encap_json(segment->encaps[i], false));
+	json_object_set_new(fdb, "entries", integer(fdb_segment_count(sw->fdb, segment->number)));
+	json_object_set_new(fdb, "max", json_integer(segment->conf.fdb_max));
+	json_object_set_new(fdb, "learned", integer(counters.learned));
+	json_object_set_new(fdb, "expired", integer(counters.expired));
+	json_object_set_new(fdb, "evicted", integer(counters.evicted));
+	json_object_set_new(fdb, "moved", integer(counters.moved));
+	json_object_set_new(object, "name", json_string(segment->conf.name));
+	json_object_set_new(object, "id",
+			    segment->conf.id >= 0 ? json_integer(segment->conf.id) : json_null());
+	json_object_set_new(object, "domain", json_string(segment->conf.domain));
+	json_object_set_new(object, "mtu", integer(segment->mtu));
+	json_object_set_new(object, "ageing", json_integer(segment->conf.ageing));
+	json_object_set_new(object, "ports", integer(list_length(&segment->ports)));
+	json_object_set_new(object, "owner", json_string(segment->conf.owner));
+	json_object_set_new(object, "encap", encaps);
+	json_object_set_new(object, "fdb", fdb);
+	return object;
+}
+
+/* A long list is walked by name, which survives changes between two chunks. */
+struct walk {
+	struct switchd *sw;
+	char **names;
+	size_t count, next;
+	json_t *(*item)(struct switchd *sw, const char *name);
+};
+
+static void walk_free(void *state)
+{
+	struct walk *walk = state;
+
+	for (size_t i = 0; i < walk->count; i++)
+		free(walk->names[i]);
+	free(walk->names);
+	free(walk);
+}
+
+static bool walk_next(void *state, struct ctl_conn *conn)
+{
+	struct walk *walk = state;
+	size_t end = walk->next + CHUNK;
+
+	for (; walk->next < walk->count && walk->next < end; walk->next++) {
+		json_t *item = walk->item(walk->sw, walk->names[walk->next]);
+
+		if (item)
+			ctl_item(conn, item);
+	}
+	return walk->next < walk->count;
+}
+
+static void walk_names(struct switchd *sw, struct ctl_conn *conn, size_t count,
+		       const char *(*name_at)(struct list *), struct list *head,
+		       json_t *(*item)(struct switchd *, const char *))
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+
+	if (walk)
+		walk->names = calloc(count ? count : 1, sizeof(char *));
+	if (!walk || !walk->names) {
+		free(walk);
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	walk->sw = sw;
+	walk->item = item;
+	list_for_each (head, it) {
+		walk->names[walk->count] = strdup(name_at(it));
+		if (walk->names[walk->count])
+			walk->count++;
+	}
+	ctl_generate(conn, walk_next, walk_free, walk);
+}
+
+static const char *port_name_at(struct list *it)
+{
+	return container_of(it, struct port_runtime, link)->port->conf->name;
+}
+
+static json_t *port_item(struct switchd *sw, const char *name)
+{
+	const struct port *port = switchd_port(sw, name);
+
+	return port ? port_json(port) : NULL;
+}
+
+static const char *segment_name_at(struct list *it)
+{
+	return container_of(it, struct segment, link)->conf.name;
+}
+
+static json_t *segment_item(struct switchd *sw, const char *name)
+{
+	const struct segment *segment = switchd_segment(sw, name);
+
+	return segment ? segment_json(segment) : NULL;
+}
+
+static void show_named(struct switchd *sw, struct ctl_conn *conn, const json_t *args,
+		       const char *kind, struct list *head, const char *(*name_at)(struct list *),
+		       json_t *(*item)(struct switchd *, const char *))
+{
+	const char *name = json_string_value(json_object_get(args, "name"));
+	json_t *one;
+
+	if (!name) {
+		walk_names(sw, conn, list_length(head), name_at, head, item);
+		return;
+	}
+	one = item(sw, name);
+	if (!one) {
+		ctl_fail(conn, "no %s \"%s\"", kind, name);
+		return;
+	}
+	ctl_item(conn, one);
+	ctl_ok(conn, NULL);
+}
+
+void control_show_ports(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	show_named(sw, conn, args, "port", &sw->ports, port_name_at, port_item);
+}
+
+void control_show_segments(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	show_named(sw, conn, args, "segment", &sw->segments, segment_name_at, segment_item);
+}
+
+void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	(void)args;
+	list_for_each (&sw->uplinks, it) {
+		struct uplink *uplink = container_of(it, struct uplink, link);
+		json_t *object = json_object(), *addresses = json_array();
+		char text[ADDR_STRLEN];
+
+		for (unsigned i = 0; i < 2; i++) {
+			if (ipaddr_is_set(&uplink->view.addr[i]))
+				json_array_append_new(addresses, json_string(ipaddr_format(
+								     &uplink->view.addr[i], text)));
+		}
+		json_object_set_new(object, "name", json_string(uplink->conf.name));
+		json_object_set_new(object, "interface", json_string(uplink->conf.interface));
+		json_object_set_new(object, "state", json_string(uplink->view.up ? "up" : "down"));
+		if (uplink->why[0])
+			json_object_set_new(object, "why", json_string(uplink->why));
+		json_object_set_new(object, "mtu", integer(uplink->view.mtu));
+		json_object_set_new(object, "address", addresses);
+		json_object_set_new(object, "encaps", integer(list_length(&uplink->encaps)));
+		json_object_set_new(object, "owner", json_string(uplink->conf.owner));
+		ctl_item(conn, object);
+	}
+	ctl_ok(conn, NULL);
+}
+
+/* ---- encaps ---- */
+
+/* All encaps of one segment are one step of the walk. */
+static bool encaps_next(void *state, struct ctl_conn *conn)
+{
+	struct walk *walk = state;
+	size_t end = walk->next + CHUNK;
+
+	for (; walk->next < walk->count && walk->next < end; walk->next++) {
+		const struct segment *segment = switchd_segment(walk->sw, walk->names[walk->next]);
+
+		for (size_t i = 0; segment && i < segment->encap_count; i++)
+			ctl_item(conn, encap_json(segment->encaps[i], true));
+	}
+	return walk->next < walk->count;
+}
+
+void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	const char *only = json_string_value(json_object_get(args, "segment"));
+	struct walk *walk;
+
+	if (only && !switchd_segment(sw, only)) {
+		ctl_fail(conn, "no segment \"%s\"", only);
+		return;
+	}
+	walk = calloc(1, sizeof(*walk));
+	if (walk)
+		walk->names = calloc(list_length(&sw->segments) + 1, sizeof(char *));
+	if (!walk || !walk->names) {
+		free(walk);
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	walk->sw = sw;
+	list_for_each (&sw->segments, it) {
+		const char *name = segment_name_at(it);
+
+		if (only && strcmp(only, name) != 0)
+			continue;
+		walk->names[walk->count] = strdup(name);
+		if (walk->names[walk->count])
+			walk->count++;
+	}
+	ctl_generate(conn, encaps_next, walk_free, walk);
+}
+
+/* ---- the FDB ---- */
+
+struct fdb_walk {
+	struct switchd *sw;
+	int segment;
+	uint32_t cursor;
+};
+
+static bool fdb_next(void *state, struct ctl_conn *conn)
+{
+	static const char *const states[] = {
+	    [FDB_LEARNED] = "learned",
+	    [FDB_STATIC] = "static",
+	    [FDB_STICKY] = "sticky",
+	};
+	struct fdb_walk *walk = state;
+	struct switchd *sw = walk->sw;
+	struct fdb_entry_info list[CHUNK];
+	size_t n = fdb_list(sw->fdb, walk->segment, sw->now, &walk->cursor, list, CHUNK);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct segment *segment = sw->segment_by_number[list[i].segment];
+		json_t *object = json_object();
+		char mac[MAC_STRLEN];
+
+		json_object_set_new(object, "mac", json_string(mac_format(&list[i].mac, mac)));
+		json_object_set_new(object, "segment",
+				    json_string(segment ? segment->conf.name : "?"));
+		event_add_where(sw, list[i].segment, &list[i].where, object);
+		json_object_set_new(object, "state", json_string(states[list[i].state]));
+		json_object_set_new(object, "age", integer(list[i].age_ms / 1000));
+		if (list[i].pinned)
+			json_object_set_new(object, "pinned", json_true());
+		ctl_item(conn, object);
+	}
+	return n > 0;
+}
+
+void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	const char *name = json_string_value(json_object_get(args, "segment"));
+	const struct segment *segment = name ? switchd_segment(sw, name) : NULL;
+	struct fdb_walk *walk;
+
+	if (name && !segment) {
+		ctl_fail(conn, "no segment \"%s\"", name);
+		return;
+	}
+	walk = calloc(1, sizeof(*walk));
+	if (!walk) {
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	walk->sw = sw;
+	walk->segment = segment ? segment->number : -1;
+	ctl_generate(conn, fdb_next, free, walk);
+}
+
+/* ---- peers: remote hosts that were heard, and configured ones that were not ---- */
+
+struct configured {
+	struct ctl_conn *conn;
+	struct switchd *sw;
+	const struct segment_encap *se;
+};
+
+/* Whether the FDB holds anything at this host; such peers are listed from there. */
+static bool is_heard(const struct configured *c, const struct ipaddr *peer)
+{
+	struct fdb_holder_info list[CHUNK];
+	uint32_t cursor = 0;
+	size_t n;
+
+	while ((n = fdb_list_holders(c->sw->fdb, c->sw->now, &cursor, list, CHUNK)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (list[i].segment == c->se->segment->number &&
+			    list[i].where.side == c->se->encap.side &&
+			    ipaddr_equal(&list[i].where.remote, peer))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void silent_peer(void *arg, const struct ipaddr *peer)
+{
+	const struct configured *c = arg;
+	char text[ADDR_STRLEN];
+
+	if (is_heard(c, peer))
+		return;
+	ctl_item(c->conn, json_pack("{s:s, s:s, s:n, s:i}", "segment", c->se->segment->conf.name,
+				    "dst", ipaddr_format(peer, text), "last_seen", "macs", 0));
+}
+
+void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	struct fdb_holder_info list[CHUNK];
+	uint32_t cursor = 0;
+	size_t n;
+
+	(void)args;
+	while ((n = fdb_list_holders(sw->fdb, sw->now, &cursor, list, CHUNK)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			const struct segment *segment = sw->segment_by_number[list[i].segment];
+			char text[ADDR_STRLEN];
+
+			if (list[i].where.side == FDB_SIDE_LOCAL ||
+			    !ipaddr_is_set(&list[i].where.remote))
+				continue;
+			ctl_item(conn, json_pack("{s:s, s:s, s:I, s:i}", "segment",
+						 segment ? segment->conf.name : "?", "dst",
+						 ipaddr_format(&list[i].where.remote, text),
+						 "last_seen", (json_int_t)(list[i].idle_ms / 1000),
+						 "macs", (int)list[i].entries));
+		}
+	}
+	list_for_each (&sw->segments, it) {
+		struct segment *segment = container_of(it, struct segment, link);
+
+		for (size_t i = 0; i < segment->encap_count; i++) {
+			struct configured c = {conn, sw, segment->encaps[i]};
+
+			if (c.se->open && c.se->encap.ops->peers)
+				c.se->encap.ops->peers(&c.se->encap, silent_peer, &c);
+		}
+	}
+	ctl_ok(conn, NULL);
+}
+
+void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	(void)args;
+	list_for_each (&sw->captures, it) {
+		json_t *object = capture_show(capture_of_link(it));
+
+		if (object)
+			ctl_item(conn, object);
+	}
+	ctl_ok(conn, NULL);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * switchd: options, start-up, the loop, and the way down.
+ *
+ * Start-up goes from many privileges to few: read and check the configuration;
+ * open what needs privileges; switch user if asked; drop what later additions of
+ * ports do not need; lock the system calls down; serve.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/ctl.h"
+#include "lib/log.h"
+#include "lib/names.h"
+#include "switchd/capture.h"
+#include "switchd/commit.h"
+#include "switchd/control.h"
+#include "switchd/egress.h"
+#include "switchd/events.h"
+#include "switchd/forward.h"
+#include "switchd/notify.h"
+#include "switchd/ports.h"
+#include "switchd/privileges.h"
+#include "switchd/rtnl.h"
+#include "switchd/segment.h"
+#include "switchd/uplink.h"
+
+LOG_MODULE("main");
+
+/* Small buffers hold what segmentation makes of superframes until it is sent. */
+#define POOL_SMALL    2048u
+#define POOL_LARGE    256u
+#define FDB_CAPACITY  (4u << 20)
+#define NETLINK_DELAY 0.01 /* seconds in which changes of interfaces are taken together */
+
+struct signals {
+	ev_signal hup, term, intr;
+};
+
+struct uplink *switchd_uplink(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->uplink_names, name);
+}
+
+struct segment *switchd_segment(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->segment_names, name);
+}
+
+struct port *switchd_port(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->port_names, name);
+}
+
+/* ---- the turn of the loop ---- */
+
+static void on_wakeup(struct ev_loop *loop, ev_check *check, int events)
+{
+	struct switchd *sw = check->data;
+
+	(void)loop;
+	(void)events;
+	sw->now = clock_ms();
+	sw->wakeups++;
+}
+
+static void on_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct switchd *sw = prepare->data;
+
+	(void)loop;
+	(void)events;
+	egress_flush(sw);
+	capture_flush(sw);
+}
+
+static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct switchd *sw = timer->data;
+
+	(void)loop;
+	(void)events;
+	(void)fdb_age(sw->fdb, sw->now);
+	list_for_each (&sw->segments, it)
+		segment_encaps_open(container_of(it, struct segment, link));
+}
+
+static void on_uplinks_soon(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	uplinks_refresh(timer->data);
+}
+
+static void on_netlink(void *arg)
+{
+	struct switchd *sw = arg;
+
+	if (!ev_is_active(&sw->uplinks_soon)) {
+		ev_timer_set(&sw->uplinks_soon, NETLINK_DELAY, 0.);
+		ev_timer_start(sw->loop, &sw->uplinks_soon);
+	}
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct switchd *sw = signal->data;
+	struct err err;
+
+	(void)loop;
+	(void)events;
+	notify_reloading();
+	(void)commit_reload(sw, &err);
+	notify_ready("serving");
+}
+
+static void on_end(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)events;
+	log_info("signal %d: ending", signal->signum);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* ---- life ---- */
+
+static int switch_init(struct switchd *sw, const char *config_file)
+{
+	struct hash_key key;
+	int ret;
+
+	memset(sw, 0, sizeof(*sw));
+	sw->config_file = config_file;
+	sw->now = sw->started = clock_ms();
+	list_init(&sw->uplinks);
+	list_init(&sw->segments);
+	list_init(&sw->ports);
+	list_init(&sw->dirty_ports);
+	list_init(&sw->dirty_encaps);
+	list_init(&sw->captures);
+	hash_key_random(&key);
+	sw->loop = ev_loop_new(EVFLAG_NOENV);
+	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);
+	sw->fdb = fdb_create(&key, FDB_CAPACITY);
+	sw->uplink_names = names_create();
+	sw->segment_names = names_create();
+	sw->port_names = names_create();
+	sw->segment_by_number = calloc(FDB_SEGMENTS_MAX, sizeof(struct segment *));
+	if (!sw->loop || !sw->pool || !sw->fdb || !sw->uplink_names || !sw->segment_names ||
+	    !sw->port_names || !sw->segment_by_number)
+		return -ENOMEM;
+	ret = rtnl_open(&sw->rtnl, sw->loop, on_netlink, sw);
+	if (ret < 0)
+		return ret;
+	fdb_on_event(sw->fdb, event_fdb, sw);
+	sw->encap_host.loop = sw->loop;
+	sw->encap_host.pool = sw->pool;
+	sw->encap_host.deliver = forward_from_encap;
+	sw->encap_host.stray = &sw->stray;
+	sw->port_host.loop = sw->loop;
+	sw->port_host.pool = sw->pool;
+	sw->port_host.rtnl = sw->rtnl;
+	sw->port_host.receive = forward_from_port;
+	sw->port_host.changed = ports_changed;
+	sw->port_host.lost = ports_lost;
+	return 0;
+}
+
+static void switch_fini(struct switchd *sw)
+{
+	commit_clear(sw);
+	ctl_server_close(sw->control);
+	sw->control = NULL;
+	list_for_each_safe (&sw->captures, it)
+		capture_stop(capture_of_link(it));
+	rtnl_close(sw->rtnl);
+	fdb_destroy(sw->fdb);
+	names_destroy(sw->uplink_names);
+	names_destroy(sw->segment_names);
+	names_destroy(sw->port_names);
+	free(sw->segment_by_number);
+	free(sw->port_by_number);
+	frame_pool_destroy(sw->pool);
+	if (sw->loop)
+		ev_loop_destroy(sw->loop);
+}
+
+static void start_watchers(struct switchd *sw, struct signals *signals)
+{
+	ev_check_init(&sw->wakeup, on_wakeup);
+	ev_set_priority(&sw->wakeup, EV_MAXPRI); /* before whoever asks for the time */
+	sw->wakeup.data = sw;
+	ev_check_start(sw->loop, &sw->wakeup);
+	ev_prepare_init(&sw->flush, on_sleep);
+	sw->flush.data = sw;
+	ev_prepare_start(sw->loop, &sw->flush);
+	ev_timer_init(&sw->second, on_second, 1., 1.);
+	sw->second.data = sw;
+	ev_timer_start(sw->loop, &sw->second);
+	ev_timer_init(&sw->uplinks_soon, on_uplinks_soon, NETLINK_DELAY, 0.);
+	sw->uplinks_soon.data = sw;
+	ev_signal_init(&signals->hup, on_hup, SIGHUP);
+	ev_signal_init(&signals->term, on_end, SIGTERM);
+	ev_signal_init(&signals->intr, on_end, SIGINT);
+	signals->hup.data = signals->term.data = signals->intr.data = sw;
+	ev_signal_start(sw->loop, &signals->hup);
+	ev_signal_start(sw->loop, &signals->term);
+	ev_signal_start(sw->loop, &signals->intr);
+}
+
+static void stop_watchers(struct switchd *sw, struct signals *signals)
+{
+	ev_signal_stop(sw->loop, &signals->hup);
+	ev_signal_stop(sw->loop, &signals->term);
+	ev_signal_stop(sw->loop, &signals->intr);
+	ev_timer_stop(sw->loop, &sw->second);
+	ev_timer_stop(sw->loop, &sw->uplinks_soon);
+	ev_prepare_stop(sw->loop, &sw->flush);
+	ev_check_stop(sw->loop, &sw->wakeup);
+}
+
+/* Everything that may need more privileges than the loop will have. */
+static int start(struct switchd *sw, struct desired *desired, struct err *err)
+{
+	bool seccomp = desired->seccomp;
+	char *user = desired->user;
+	int ret;
+
+	sw->encap_host.ids_shared = desired->ids == IDS_SHARED;
+	if (mkdir(desired->run_dir, 0755) == 0 && user[0])
+		(void)privileges_give(desired->run_dir, user);
+	ret = ctl_server_open(&sw->control, sw->loop, desired->control, control_request, sw, err);
+	if (ret < 0)
+		return ret;
+	if (user[0])
+		(void)privileges_give(desired->control, user);
+	ret = commit(sw, desired, err);
+	if (ret < 0)
+		return ret;
+	user = sw->desired.user;
+	if (user[0]) {
+		ret = privileges_switch_user(user, err);
+		if (ret < 0)
+			return ret;
+	}
+	return privileges_drop(seccomp, err);
+}
+
+static int serve(const char *config_file, struct desired *desired)
+{
+	struct signals signals;
+	struct switchd sw;
+	struct err err = {""};
+	int ret = switch_init(&sw, config_file);
+
+	if (ret < 0) {
+		log_error("cannot start: %s", strerror(-ret));
+		switch_fini(&sw);
+		return EXIT_FAILURE;
+	}
+	notify_init(sw.loop);
+	start_watchers(&sw, &signals);
+	ret = start(&sw, desired, &err);
+	if (ret < 0) {
+		log_error("cannot start: %s", err.text);
+	} else {
+		log_info("serving %s: %zu segments, %zu ports; control socket %s", config_file,
+			 sw.desired.segments.count, sw.desired.ports.count, sw.desired.control);
+		notify_ready("serving");
+		ev_run(sw.loop, 0);
+		notify_stopping();
+	}
+	stop_watchers(&sw, &signals);
+	notify_close();
+	switch_fini(&sw);
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void usage(FILE *out)
+{
+	(void)fprintf(out, "usage: switchd [-c FILE] [-t] [-V] [-h] [-v]...\n"
+			   "  -c FILE  configuration (default " CONFIG_FILE_DEFAULT ")\n"
+			   "  -t       check the configuration and exit\n"
+			   "  -v       log more: debug messages\n"
+			   "  -V       print the version and exit\n"
+			   "  -h       print this and exit\n"
+			   "See switchd(8) and switchd.conf(5).\n");
+}
+
+int main(int argc, char **argv)
+{
+	const char *config_file = CONFIG_FILE_DEFAULT;
+	struct desired desired;
+	bool test = false, verbose = false;
+	struct err err = {""};
+	int ret, option;
+
+	while ((option = getopt(argc, argv, "c:tVhv")) != -1) {
+		switch (option) {
+		case 'c':
+			config_file = optarg;
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'v':
+			verbose = true;
+			break;
+		case 'V':
+			(void)printf("switchd (tvdswitch) %s\n", TVD_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	log_init();
+	memset(&desired, 0, sizeof(desired));
+	if (desired_load(&desired, config_file, &err) < 0) {
+		(void)fprintf(stderr, "%s\n", err.text);
+		return EXIT_FAILURE;
+	}
+	if (test) {
+		(void)printf("%s: good\n", config_file);
+		desired_clear(&desired);
+		return EXIT_SUCCESS;
+	}
+	if (verbose)
+		desired.log_level = LOG_LEVEL_DEBUG;
+	/* A reader that hangs up is an error of a write, not the end of the switch. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (privileges_check(desired.user, &err) < 0) {
+		(void)fprintf(stderr, "switchd: %s\n", err.text);
+		desired_clear(&desired);
+		return EXIT_FAILURE;
+	}
+	ret = serve(config_file, &desired);
+	desired_clear(&desired);
+	return ret;
+}

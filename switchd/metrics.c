@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Prometheus' text exposition format. Names and labels are ours to keep: what is
+ * published here is read by other people's dashboards.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "switchd/control.h"
+#include "switchd/ports.h"
+
+struct labels {
+	char text[256];
+};
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	(void)fprintf(out, "# HELP tvdswitch_%s %s\n# TYPE tvdswitch_%s %s\n", name, help, name,
+		      type);
+}
+
+static void sample(FILE *out, const char *name, const struct labels *labels, uint64_t value)
+{
+	(void)fprintf(out, "tvdswitch_%s{%s} %" PRIu64 "\n", name, labels->text, value);
+}
+
+/* One family of counters for both directions of each place. */
+static void each_place(const struct switchd *sw, FILE *out,
+		       void (*fn)(FILE *, const struct labels *, const struct stats *, void *),
+		       void *arg)
+{
+	struct labels labels;
+
+	list_for_each (&((struct switchd *)sw)->ports, it) {
+		const struct port *port = container_of(it, struct port_runtime, link)->port;
+
+		(void)snprintf(labels.text, sizeof(labels.text), "port=\"%s\",segment=\"%s\"",
+			       port->conf->name, port->conf->segment);
+		fn(out, &labels, &port->stats, arg);
+	}
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+
+		for (size_t i = 0; i < segment->encap_count; i++) {
+			const struct segment_encap *se = segment->encaps[i];
+
+			(void)snprintf(labels.text, sizeof(labels.text),
+				       "encap=\"%s\",segment=\"%s\",uplink=\"%s\",side=\"%u\"",
+				       se->encap.ops->type, segment->conf.name,
+				       se->uplink->conf.name, se->encap.side);
+			fn(out, &labels, &se->encap.stats, arg);
+		}
+	}
+}
+
+struct counter {
+	const char *name, *help;
+	size_t offset;
+};
+
+static void one_counter(FILE *out, const struct labels *labels, const struct stats *stats,
+			void *arg)
+{
+	const struct counter *counter = arg;
+
+	sample(out, counter->name, labels,
+	       *(const uint64_t *)(const void *)((const char *)stats + counter->offset));
+}
+
+static void drops(FILE *out, const struct labels *labels, const struct stats *stats, void *arg)
+{
+	(void)arg;
+	for (unsigned dir = 0; dir < 2; dir++) {
+		const uint64_t *counts = dir ? stats->tx_drops : stats->rx_drops;
+
+		for (unsigned i = 1; i < REASON_COUNT; i++) {
+			struct labels with;
+
+			if (!counts[i])
+				continue;
+			(void)snprintf(with.text, sizeof(with.text),
+				       "%.180s,direction=\"%s\",reason=\"%s\"", labels->text,
+				       dir ? "tx" : "rx", reason_name((enum reason)i));
+			sample(out, "drops_total", &with, counts[i]);
+		}
+	}
+}
+
+static void segments(const struct switchd *sw, FILE *out)
+{
+	static const char *const names[] = {"fdb_entries",	 "fdb_max",
+					    "fdb_learned_total", "fdb_expired_total",
+					    "fdb_evicted_total", "fdb_moved_total"};
+	static const char *const helps[] = {"Stations that the segment knows.",
+					    "Its limit of stations.",
+					    "Stations learned.",
+					    "Stations forgotten for their silence.",
+					    "Stations that made way for another.",
+					    "Stations that changed place."};
+
+	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+		head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
+		list_for_each (&((struct switchd *)sw)->segments, it) {
+			const struct segment *segment = container_of(it, struct segment, link);
+			struct fdb_counters c = fdb_segment_counters(sw->fdb, segment->number);
+			uint64_t values[] = {fdb_segment_count(sw->fdb, segment->number),
+					     (uint64_t)segment->conf.fdb_max,
+					     c.learned,
+					     c.expired,
+					     c.evicted,
+					     c.moved};
+			struct labels labels;
+
+			(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
+				       segment->conf.name);
+			sample(out, names[k], &labels, values[k]);
+		}
+	}
+}
+
+static void states(const struct switchd *sw, FILE *out)
+{
+	struct labels labels;
+
+	head(out, "port_up", "gauge", "1 while the port is attached and raised.");
+	list_for_each (&((struct switchd *)sw)->ports, it) {
+		const struct port *port = container_of(it, struct port_runtime, link)->port;
+
+		(void)snprintf(labels.text, sizeof(labels.text), "port=\"%s\",segment=\"%s\"",
+			       port->conf->name, port->conf->segment);
+		sample(out, "port_up", &labels, port->up);
+	}
+	head(out, "uplink_up", "gauge", "1 while the uplink can be sent through.");
+	list_for_each (&((struct switchd *)sw)->uplinks, it) {
+		const struct uplink *uplink = container_of(it, struct uplink, link);
+
+		(void)snprintf(labels.text, sizeof(labels.text), "uplink=\"%s\"",
+			       uplink->conf.name);
+		sample(out, "uplink_up", &labels, uplink->view.up);
+	}
+}
+
+static void process(const struct switchd *sw, FILE *out)
+{
+	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
+	struct labels labels;
+
+	head(out, "info", "gauge", "Always 1; says who this is.");
+	(void)snprintf(labels.text, sizeof(labels.text), "host=\"%s\",version=\"%s\"",
+		       sw->desired.host, TVD_VERSION);
+	sample(out, "info", &labels, 1);
+	head(out, "uptime_seconds", "gauge", "Seconds since the start.");
+	(void)fprintf(out, "tvdswitch_uptime_seconds %" PRIu64 "\n",
+		      (sw->now - sw->started) / 1000);
+	head(out, "wakeups_total", "counter", "Turns of the event loop.");
+	(void)fprintf(out, "tvdswitch_wakeups_total %" PRIu64 "\n", sw->wakeups);
+	head(out, "reloads_total", "counter", "Configurations taken over, and refused.");
+	(void)fprintf(out,
+		      "tvdswitch_reloads_total{result=\"ok\"} %" PRIu64
+		      "\ntvdswitch_reloads_total{result=\"refused\"} %" PRIu64 "\n",
+		      sw->reloads, sw->reload_failures);
+	head(out, "buffers_used", "gauge", "Frame buffers in use.");
+	(void)fprintf(out,
+		      "tvdswitch_buffers_used{size=\"small\"} %u\n"
+		      "tvdswitch_buffers_used{size=\"large\"} %u\n",
+		      pool.small_used, pool.large_used);
+	head(out, "buffers_exhausted_total", "counter", "Requests for a buffer that failed.");
+	(void)fprintf(out, "tvdswitch_buffers_exhausted_total %" PRIu64 "\n", pool.exhausted);
+	head(out, "stray_drops_total", "counter",
+	     "Packets from the wire that belong to no segment here.");
+	for (unsigned i = 1; i < REASON_COUNT; i++) {
+		if (!sw->stray.rx_drops[i])
+			continue;
+		(void)snprintf(labels.text, sizeof(labels.text), "reason=\"%s\"",
+			       reason_name((enum reason)i));
+		sample(out, "stray_drops_total", &labels, sw->stray.rx_drops[i]);
+	}
+}
+
+char *metrics_text(const struct switchd *sw)
+{
+	static const struct counter counters[] = {
+	    {"rx_frames_total", "Frames into the switch.", offsetof(struct stats, rx_frames)},
+	    {"rx_bytes_total", "Bytes into the switch.", offsetof(struct stats, rx_bytes)},
+	    {"rx_segments_total", "Frames into the switch, superframes by their segments.",
+	     offsetof(struct stats, rx_segments)},
+	    {"tx_frames_total", "Frames out of the switch.", offsetof(struct stats, tx_frames)},
+	    {"tx_bytes_total", "Bytes out of the switch.", offsetof(struct stats, tx_bytes)},
+	    {"tx_segments_total", "Frames out of the switch, superframes by their segments.",
+	     offsetof(struct stats, tx_segments)},
+	};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	process(sw, out);
+	states(sw, out);
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		head(out, counters[i].name, "counter", counters[i].help);
+		each_place(sw, out, one_counter, (void *)&counters[i]);
+	}
+	head(out, "drops_total", "counter", "Frames dropped, by where and why.");
+	each_place(sw, out, drops, NULL);
+	segments(sw, out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

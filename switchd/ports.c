@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/ports.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "lib/names.h"
+#include "switchd/announce.h"
+#include "switchd/capture.h"
+#include "switchd/egress.h"
+#include "switchd/events.h"
+#include "switchd/segment.h"
+
+LOG_MODULE("port");
+
+/* How soon a port is tried again, in seconds: guests come up quickly, and one
+ * that stays away is not asked for often. */
+#define RETRY_FIRST 0.1
+#define RETRY_LAST  2.0
+
+const char *port_state_name(const struct port *port)
+{
+	if (port->conf->state == PORT_LOCKED)
+		return "locked";
+	return port->up ? "up" : "down";
+}
+
+static struct fdb_where where_of(const struct port *port)
+{
+	return (struct fdb_where){.side = FDB_SIDE_LOCAL, .port = port->number};
+}
+
+/* A station whose address the configuration names is here before it speaks. */
+static void announce_port(struct port *port)
+{
+	if (!mac_is_zero(&port->mac))
+		announce_station(port->segment, &port->mac);
+}
+
+void ports_changed(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+
+	if (rt->counted_up == port->up)
+		return;
+	rt->counted_up = port->up;
+	log_info("port %s: %s%s%s", port->conf->name, port->up ? "up" : "down",
+		 port->why[0] ? ": " : "", port->why);
+	event_port(port, port_state_name(port));
+}
+
+static void try_open(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+	char before[sizeof(port->why)];
+
+	memcpy(before, port->why, sizeof(before));
+	port->mtu = segment_port_mtu(port->segment);
+	if (port->ops->open(port) == 0) {
+		rt->retry_after = RETRY_FIRST;
+		ports_changed(port);
+		announce_port(port);
+		return;
+	}
+	port->up = false;
+	/* Said once for each cause: it may be tried for days. */
+	if (strcmp(before, port->why) != 0)
+		log_info("port %s: down: %s", port->conf->name, port->why);
+	ev_timer_set(&rt->retry, rt->retry_after, 0.);
+	ev_timer_start(rt->sw->loop, &rt->retry);
+	rt->retry_after = rt->retry_after * 2 > RETRY_LAST ? RETRY_LAST : rt->retry_after * 2;
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	try_open(((struct port_runtime *)timer->data)->port);
+}
+
+static void close_port(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+
+	egress_flush_port(port);
+	ev_timer_stop(rt->sw->loop, &rt->retry);
+	if (port->state)
+		port->ops->close(port);
+	port->up = false;
+}
+
+void ports_lost(struct port *port, const char *why)
+{
+	struct fdb_where where = where_of(port);
+
+	close_port(port);
+	(void)snprintf(port->why, sizeof(port->why), "interface lost: %.100s", why);
+	(void)fdb_flush(port->segment->sw->fdb, port->segment->number, &where, false);
+	ports_changed(port);
+	try_open(port);
+}
+
+/* The lowest free number, so that numbers stay small. */
+static int take_number(struct switchd *sw, struct port *port)
+{
+	uint32_t n = 0, size = sw->port_numbers;
+
+	while (n < size && sw->port_by_number[n])
+		n++;
+	if (n == size) {
+		struct port **grown;
+
+		size = size ? size * 2 : 64;
+		grown = realloc(sw->port_by_number, size * sizeof(struct port *));
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + n, 0, (size - n) * sizeof(struct port *));
+		sw->port_by_number = grown;
+		sw->port_numbers = size;
+	}
+	sw->port_by_number[n] = port;
+	port->number = n;
+	return 0;
+}
+
+struct port *port_create(struct switchd *sw, const struct port_conf *conf)
+{
+	const struct port_ops *ops = port_ops_find(conf->type);
+	struct port *port = calloc(1, sizeof(*port));
+	struct port_runtime *rt = calloc(1, sizeof(*rt));
+	void *copy = calloc(1, ops->schema->size);
+
+	if (!port || !rt || !copy || take_number(sw, port) < 0)
+		goto fail;
+	if (names_add(sw->port_names, conf->name, port) < 0)
+		goto fail_number;
+	conf_copy(ops->schema, copy, conf);
+	port->ops = ops;
+	port->host = &sw->port_host;
+	port->conf = copy;
+	port->segment = switchd_segment(sw, conf->segment);
+	port->runtime = rt;
+	list_init(&port->captures);
+	list_add_tail(&port->segment->ports, &port->by_segment);
+	rt->sw = sw;
+	rt->port = port;
+	rt->conf = copy;
+	rt->retry_after = RETRY_FIRST;
+	rt->storm_stamp = sw->now;
+	rt->storm_tokens = UINT32_MAX;
+	list_init(&rt->dirty);
+	list_add_tail(&sw->ports, &rt->link);
+	ev_timer_init(&rt->retry, on_retry, 0., 0.);
+	rt->retry.data = rt;
+	try_open(port);
+	return port;
+
+fail_number:
+	sw->port_by_number[port->number] = NULL;
+fail:
+	free(copy);
+	free(rt);
+	free(port);
+	return NULL;
+}
+
+void port_destroy(struct port *port)
+{
+	struct port_runtime *rt;
+	struct fdb_where where;
+	struct switchd *sw;
+
+	if (!port)
+		return;
+	rt = port->runtime;
+	sw = rt->sw;
+	where = where_of(port);
+	close_port(port);
+	ports_changed(port);
+	capture_port_gone(port);
+	(void)fdb_flush(sw->fdb, port->segment->number, &where, true);
+	sw->port_by_number[port->number] = NULL;
+	names_del(sw->port_names, port->conf->name);
+	list_del(&port->by_segment);
+	list_del(&rt->link);
+	conf_clear(port->ops->schema, rt->conf);
+	free(rt->conf);
+	free(rt);
+	free(port);
+}
+
+/* Another segment: what was learned stays behind, and the new one is told. */
+static void move_to_segment(struct port *port, struct segment *segment)
+{
+	struct fdb_where where = where_of(port);
+
+	if (segment == port->segment)
+		return;
+	(void)fdb_flush(segment->sw->fdb, port->segment->number, &where, true);
+	list_del(&port->by_segment);
+	port->segment = segment;
+	list_add_tail(&segment->ports, &port->by_segment);
+	port->mtu = segment_port_mtu(segment);
+	if (port->state && port->ops->mtu_changed)
+		port->ops->mtu_changed(port);
+	announce_port(port);
+}
+
+void port_reconf(struct port *port, const struct port_conf *conf)
+{
+	struct port_runtime *rt = port->runtime;
+	void *copy = calloc(1, port->ops->schema->size);
+	bool was_locked = port->conf->state == PORT_LOCKED;
+	struct fdb_where where = where_of(port);
+	int ret = PORT_RESTART;
+
+	if (!copy)
+		return; /* out of memory: the former configuration stays */
+	conf_copy(port->ops->schema, copy, conf);
+	egress_flush_port(port);
+	if (port->state && port->ops->reconf)
+		ret = port->ops->reconf(port, copy);
+	if (ret != 0) {
+		close_port(port);
+		ports_changed(port);
+	}
+	conf_clear(port->ops->schema, rt->conf);
+	free(rt->conf);
+	rt->conf = copy;
+	port->conf = copy;
+	move_to_segment(port, switchd_segment(rt->sw, port->conf->segment));
+	/* A locked port is nobody's location (reliability: learned 0). */
+	if (!was_locked && port->conf->state == PORT_LOCKED)
+		(void)fdb_flush(rt->sw->fdb, port->segment->number, &where, false);
+	if (was_locked != (port->conf->state == PORT_LOCKED))
+		event_port(port, port_state_name(port));
+	if (!port->state) {
+		rt->retry_after = RETRY_FIRST;
+		ev_timer_stop(rt->sw->loop, &rt->retry);
+		try_open(port);
+	}
+}
