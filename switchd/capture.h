@@ -4,7 +4,8 @@
  * captures that switchctl reads. A capture sees one port (both directions) or a
  * whole segment (each frame once, as it comes in). It costs nothing where there
  * is none, and never holds the switch up: what a slow reader does not take is
- * dropped and counted.
+ * dropped and counted. Frames are shown as they pass: superframes whole, a
+ * checksum that is left to the receiver not summed yet, a tag in its place.
  */
 #ifndef TVD_CAPTURE_H
 #define TVD_CAPTURE_H
@@ -12,28 +13,38 @@
 #include <jansson.h>
 #include <pcap/pcap.h>
 
+#include "switchd/capture_format.h"
 #include "switchd/switchd.h"
 
 struct capture;
-
-enum capture_direction { CAPTURE_IN, CAPTURE_OUT }; /* into the switch, out of it */
-
-enum capture_format { CAPTURE_PCAP, CAPTURE_PCAPNG };
 
 struct capture_spec {
 	const char *name;  /* NULL for a live capture */
 	struct port *port; /* of what: one of the two */
 	struct segment *segment;
 	const char *file; /* for display; may be NULL */
-	int fd;		  /* where to; taken over; -1: to_port */
+	/*
+	 * Where to, taken over; -1: to_port. Unless it is a regular file it is
+	 * made non-blocking while the capture lasts, which whoever else holds
+	 * the same open file notices.
+	 */
+	int fd;
 	enum capture_format format;
 	struct port *to_port;
 	struct bpf_program filter; /* bf_len 0: everything; instructions are taken over */
+	/*
+	 * Told when the capture ends otherwise than by capture_stop(): its reader
+	 * is gone, its file cannot be written, its port or segment goes. May be
+	 * NULL. The capture is gone when it returns; it may not start or stop others.
+	 */
+	void (*ended)(void *arg);
+	void *arg;
 };
 
 /*
  * Starts a capture. 0 and *capture; -EEXIST for a name in use, -EINVAL for a
- * filter that is not valid, -ENOMEM. On failure fd and filter are freed too.
+ * filter that is not valid or a port mirrored to itself, -ENOMEM. On failure fd
+ * and filter are freed too.
  */
 int capture_start(struct switchd *sw, struct capture_spec *spec, struct capture **capture,
 		  struct err *err);
@@ -47,6 +58,13 @@ int capture_stop_name(struct switchd *sw, const char *name);
 /* Ends captures of, and to, a port, or of a segment, that is about to go. */
 void capture_port_gone(struct port *port);
 void capture_segment_gone(struct segment *segment);
+
+/* Ends all of them, at the end of the process. */
+void capture_stop_all(struct switchd *sw);
+
+/* Writes what this turn of the loop has captured, and takes away captures that
+ * cannot go on. Once a turn, before the loop sleeps. */
+void capture_flush(struct switchd *sw);
 
 /* A new JSON object for `mirror show`; NULL for a live capture. */
 json_t *capture_show(const struct capture *capture);
