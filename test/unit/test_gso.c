@@ -66,11 +66,12 @@ static void craft_extension(struct recipe *r, uint8_t kind, uint8_t next)
 		craft_fill(&c, 0, 14);
 		return;
 	}
-	craft_u8(&c, 2); /* 24 bytes */
+	craft_u8(&c, 4); /* two addresses; which is the last differs */
 	craft_u8(&c, r->seq & 1 ? 4 : 0);
 	craft_u8(&c, r->seq & 2 ? 1 : 0); /* segments left */
 	craft_u32(&c, 0);
-	craft_bytes(&c, routed_to, 16);
+	craft_bytes(&c, r->seq & 1 ? routed_to : craft_ip6_src, 16);
+	craft_bytes(&c, r->seq & 1 ? craft_ip6_src : routed_to, 16);
 	if (r->seq & 2)
 		r->final = routed_to;
 }
@@ -634,6 +635,13 @@ static void test_lies_of_headers(void **state)
 	frame = super_frame(&r);
 	frame->data[r.l3 + 41] = 2; /* AH counts in words: 16 bytes */
 	assert_int_equal(offload_check(frame), REASON_BAD_OFFLOAD);
+	/* One of 8 bytes, where both ways to count agree, before destination options. */
+	frame->data[r.l3 + 40] = IPPROTO_DSTOPTS;
+	frame->data[r.l3 + 41] = 0;
+	frame->data[r.l3 + 48] = IPPROTO_TCP;
+	assert_int_equal(offload_check(frame), REASON_BAD_OFFLOAD);
+	frame->data[r.l3 + 6] = IPPROTO_DSTOPTS;
+	assert_int_equal(offload_check(frame), REASON_NONE);
 	frame_free(frame);
 
 	/* A jumbogram: its length is in an option that segments must not have. */
