@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Answers as JSON, or as text in the manner of ip(8) and bridge(8). Text begins
+ * with the keys that a kind of object is known to have, in their order; whatever
+ * else the answer holds follows as "key value", so that nothing is hidden from
+ * people that programs see.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "switchd/switchctl.h"
+
+/* ---- values ---- */
+
+/* What switchd says may come from a wire: it must not command a terminal. */
+static void print_text(const char *text)
+{
+	for (; *text; text++)
+		(void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+static void print_value(json_t *value);
+
+static void print_array(json_t *array)
+{
+	size_t i;
+	json_t *element;
+
+	json_array_foreach(array, i, element)
+	{
+		if (i)
+			(void)putchar(',');
+		print_value(element);
+	}
+}
+
+static void print_object(json_t *object)
+{
+	const char *key, *space = "";
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		(void)fputs(space, stdout);
+		print_text(key);
+		(void)putchar(' ');
+		print_value(value);
+		space = " ";
+	}
+}
+
+static void print_value(json_t *value)
+{
+	if (json_is_string(value))
+		print_text(json_string_value(value));
+	else if (json_is_integer(value))
+		(void)printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		(void)printf("%g", json_real_value(value));
+	else if (json_is_boolean(value))
+		(void)fputs(json_is_true(value) ? "yes" : "no", stdout);
+	else if (json_is_array(value))
+		print_array(value);
+	else if (json_is_object(value))
+		print_object(value);
+	else
+		(void)putchar('-');
+}
+
+/* Prints " key value" if the object has it, and takes it out. */
+static void show_key(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (!value)
+		return;
+	if (!json_is_null(value) && !(json_is_array(value) && json_array_size(value) == 0)) {
+		(void)putchar(' ');
+		print_text(key);
+		(void)putchar(' ');
+		print_value(value);
+	}
+	(void)json_object_del(object, key);
+}
+
+/* The same for the value alone. */
+static void show_value(json_t *object, const char *key, const char *before, const char *after)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (!value)
+		return;
+	(void)fputs(before, stdout);
+	print_value(value);
+	(void)fputs(after, stdout);
+	(void)json_object_del(object, key);
+}
+
+/* Prints the named keys, then all others; ends the line. */
+static void show_keys(json_t *object, const char *const *keys)
+{
+	for (; *keys; keys++)
+		show_key(object, *keys);
+	while (json_object_iter(object)) {
+		char key[128];
+		const char *name = json_object_iter_key(json_object_iter(object));
+
+		if (strlen(name) >= sizeof(key))
+			break;
+		memcpy(key, name, strlen(name) + 1);
+		show_key(object, key);
+	}
+	(void)putchar('\n');
+}
+
+/* Takes a key's value out of an object: a new reference, or NULL. */
+static json_t *take(json_t *object, const char *key)
+{
+	json_t *value = json_incref(json_object_get(object, key));
+
+	if (value)
+		(void)json_object_del(object, key);
+	return value;
+}
+
+/* ---- kinds ---- */
+
+/* One direction: "    rx frames 3 bytes 180 segments 3 drops storm 3 reserved 1". */
+static void show_direction(json_t *stats, const char *way)
+{
+	static const char *const keys[] = {"frames", "bytes", "segments"};
+	char key[32];
+	json_t *drops;
+
+	(void)snprintf(key, sizeof(key), "%s_drops", way);
+	drops = take(stats, key);
+	(void)printf("    %s", way);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char text[32];
+
+		(void)snprintf(key, sizeof(key), "%s_%s", way, keys[i]);
+		(void)snprintf(text, sizeof(text), " %s ", keys[i]);
+		show_value(stats, key, text, "");
+	}
+	if (json_object_size(drops)) {
+		(void)fputs(" drops ", stdout);
+		print_value(drops);
+	}
+	(void)putchar('\n');
+	json_decref(drops);
+}
+
+static void show_stats(json_t *stats)
+{
+	static const char *const none[] = {NULL};
+
+	if (!json_is_object(stats))
+		return;
+	show_direction(stats, "rx");
+	show_direction(stats, "tx");
+	if (json_object_size(stats)) {
+		(void)fputs("   ", stdout);
+		show_keys(stats, none);
+	}
+}
+
+static void show_state(json_t *item)
+{
+	show_key(item, "state");
+	show_value(item, "why", " (", ")");
+}
+
+static void show_port(json_t *item)
+{
+	static const char *const keys[] = {"ifname", "netns", "mac", "mtu", "owner", NULL};
+	json_t *stats = take(item, "stats");
+
+	show_value(item, "name", "", ":");
+	show_key(item, "type");
+	show_key(item, "segment");
+	show_state(item);
+	show_keys(item, keys);
+	show_stats(stats);
+	json_decref(stats);
+}
+
+static void show_segment(json_t *item)
+{
+	static const char *const keys[] = {"id", "domain", "mtu", "ports", "owner", NULL};
+	static const char *const encap_keys[] = {"uplink", NULL};
+	static const char *const fdb_keys[] = {"entries", "max",   "learned", "expired",
+					       "evicted", "moved", NULL};
+	json_t *encaps = take(item, "encap"), *fdb = take(item, "fdb"), *encap;
+	size_t i;
+
+	show_value(item, "name", "", ":");
+	show_keys(item, keys);
+	json_array_foreach(encaps, i, encap)
+	{
+		(void)fputs("    encap", stdout);
+		if (json_is_object(encap)) {
+			show_value(encap, "type", " ", "");
+			show_keys(encap, encap_keys);
+		} else {
+			(void)putchar(' ');
+			print_value(encap);
+			(void)putchar('\n');
+		}
+	}
+	if (json_is_object(fdb)) {
+		(void)fputs("    fdb", stdout);
+		show_keys(fdb, fdb_keys);
+	}
+	json_decref(encaps);
+	json_decref(fdb);
+}
+
+static void show_uplink(json_t *item)
+{
+	static const char *const keys[] = {"mtu", "address", NULL};
+	json_t *stats = take(item, "stats");
+
+	show_value(item, "name", "", ":");
+	show_key(item, "interface");
+	show_state(item);
+	show_keys(item, keys);
+	show_stats(stats);
+	json_decref(stats);
+}
+
+static void show_encap(json_t *item)
+{
+	static const char *const keys[] = {"group", "peers", "vid", NULL};
+	json_t *stats = take(item, "stats");
+
+	show_value(item, "segment", "", ":");
+	show_value(item, "type", " ", "");
+	show_key(item, "uplink");
+	show_state(item);
+	show_keys(item, keys);
+	show_stats(stats);
+	json_decref(stats);
+}
+
+static void show_fdb(json_t *item)
+{
+	static const char *const keys[] = {NULL};
+	json_t *pinned = take(item, "pinned");
+
+	show_value(item, "mac", "", "");
+	show_key(item, "segment");
+	show_key(item, "port");
+	show_key(item, "encap");
+	show_key(item, "dst");
+	show_value(item, "state", " ", "");
+	show_key(item, "age");
+	if (json_is_true(pinned))
+		(void)fputs(" pinned", stdout);
+	show_keys(item, keys);
+	json_decref(pinned);
+}
+
+static void show_peer(json_t *item)
+{
+	static const char *const keys[] = {"segment", "macs", "last_seen", NULL};
+
+	show_value(item, "dst", "", "");
+	show_keys(item, keys);
+}
+
+static void show_mirror(json_t *item)
+{
+	static const char *const keys[] = {"port",   "segment", "file", "to_port",
+					   "frames", "drops",	NULL};
+
+	show_value(item, "name", "", ":");
+	show_keys(item, keys);
+}
+
+static void show_trace(json_t *item)
+{
+	static const char *const none[] = {NULL};
+	json_t *steps = take(item, "steps"), *to = take(item, "to"), *step;
+	const char *reason = json_string_value(json_object_get(item, "reason"));
+	size_t i;
+
+	json_array_foreach(steps, i, step)
+	{
+		const char *stage = json_string_value(json_object_get(step, "stage"));
+
+		(void)printf("    %-10s ", stage ? stage : "");
+		print_text(json_is_string(json_object_get(step, "what"))
+			       ? json_string_value(json_object_get(step, "what"))
+			       : "");
+		(void)putchar('\n');
+	}
+	show_value(item, "verdict", "", "");
+	if (reason && strcmp(reason, "none") != 0)
+		show_value(item, "reason", " reason ", "");
+	(void)json_object_del(item, "reason");
+	if (json_array_size(to)) {
+		(void)fputs(" to ", stdout);
+		print_value(to);
+	}
+	show_keys(item, none);
+	json_decref(steps);
+	json_decref(to);
+}
+
+/* One key a line, values below each other; objects spread over "key.key". */
+static void show_lines(json_t *object, const char *prefix)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
+		if (json_is_object(value) && strchr(name, '.') == NULL) {
+			show_lines(value, name);
+			continue;
+		}
+		(void)printf("%-16s ", name);
+		print_value(value);
+		(void)putchar('\n');
+	}
+}
+
+static void show_any(const char *kind, json_t *item)
+{
+	static const struct {
+		const char *kind;
+		void (*show)(json_t *item);
+	} kinds[] = {
+	    {"port", show_port},     {"segment", show_segment}, {"uplink", show_uplink},
+	    {"encap", show_encap},   {"fdb", show_fdb},		{"peer", show_peer},
+	    {"mirror", show_mirror}, {"trace", show_trace},
+	};
+
+	if (!json_is_object(item)) {
+		print_value(item);
+		(void)putchar('\n');
+		return;
+	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].kind, kind) == 0) {
+			kinds[i].show(item);
+			return;
+		}
+	}
+	show_lines(item, "");
+}
+
+/* ---- output ---- */
+
+static void dump(const struct output *output, const json_t *json)
+{
+	size_t flags = JSON_ENCODE_ANY | (output->pretty ? JSON_INDENT(4) : JSON_COMPACT);
+
+	(void)json_dumpf(json, stdout, flags);
+}
+
+void output_json(const struct output *output, const json_t *json)
+{
+	dump(output, json);
+	(void)putchar('\n');
+}
+
+/* An array is written as it comes: a large one must not be held in memory. */
+void output_item(struct output *output, const char *kind, json_t *item)
+{
+	if (!output->json) {
+		show_any(kind, item);
+		return;
+	}
+	(void)fputs(output->opened ? "," : "[", stdout);
+	if (output->pretty)
+		(void)putchar(' ');
+	dump(output, item);
+	output->opened = true;
+}
+
+void output_end(struct output *output)
+{
+	if (!output->json)
+		return;
+	if (!output->opened)
+		(void)puts("[]");
+	else
+		(void)puts(output->pretty ? " ]" : "]");
+	output->opened = false;
+}
+
+void output_object(struct output *output, const char *kind, json_t *object)
+{
+	if (output->json)
+		output_json(output, object);
+	else
+		show_any(kind, object);
+}
+
+void output_event(const struct output *output, const json_t *event)
+{
+	output_json(output, event);
+	(void)fflush(stdout);
+}
