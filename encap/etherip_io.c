@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sockets of EtherIP. All segments share them:
- *
- *  - per family one raw socket receives. It is not bound to an address, which
- *    would lose multicast; etherip_demux() decides whose a datagram is;
- *  - per family a second raw socket takes and drops everything. It is there for
- *    the kernel's bookkeeping: a datagram that no raw socket takes, because the
- *    queue of the only one is full, is answered by "protocol unreachable";
- *  - per uplink and family one socket sends, bound to the uplink's address and
- *    interface, and receives nothing;
- *  - holder sockets join groups. The kernel allows only so many memberships per
- *    socket (20 by default), and any member makes the host receive the group.
+ * The life of EtherIP backends, and sending: per uplink and family one socket,
+ * bound to the uplink's address and interface, that receives nothing.
  */
 #include <errno.h>
 #include <ev.h>
@@ -22,42 +13,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "encap/etherip.h"
+#include "encap/etherip_io.h"
 #include "lib/list.h"
 #include "lib/log.h"
 
 LOG_MODULE("etherip");
 
 #define SHARED_SLOT 0
-#define RX_MESSAGES 32u
-#define RX_ROUNDS   4u
-#define RX_BUFFER   (8 << 20)
 #define TX_BUFFER   (4 << 20)
 #define TX_MESSAGES 64u
-#define IPV4_ROOM   60u	  /* the longest IPv4 header */
-#define FILTER_IDS  1024u /* more than this, and user space filters */
 
 /* Not in every libc's headers. */
-#ifndef IP_RECVFRAGSIZE
-#define IP_RECVFRAGSIZE 25
-#endif
-#ifndef IPV6_RECVFRAGSIZE
-#define IPV6_RECVFRAGSIZE 77
-#endif
 #ifndef IP_PMTUDISC_OMIT
 #define IP_PMTUDISC_OMIT 5
 #endif
 #ifndef IPV6_PMTUDISC_OMIT
 #define IPV6_PMTUDISC_OMIT 5
 #endif
-
-/* One family's receiving side. */
-struct receiver {
-	ev_io io;
-	int fd, guard_fd;
-	uint16_t family;
-	struct shared *shared;
-};
 
 struct sender {
 	struct list link;
@@ -69,39 +41,7 @@ struct sender {
 	unsigned ifindex;
 };
 
-struct holder {
-	struct list link;
-	int fd;
-	uint16_t family;
-	unsigned joins;
-	bool full; /* until one leaves */
-};
-
-struct join {
-	struct list link;
-	struct ipaddr group;
-	unsigned ifindex, refs;
-	struct holder *holder;
-};
-
-/* What all EtherIP backends of a host share; made with the first, gone with the last. */
-struct shared {
-	struct encap_host *host;
-	struct etherip_table table;
-	struct receiver receiver[2]; /* IPv4, IPv6 */
-	struct list senders, holders, joins;
-	unsigned users;
-	bool kernel_filter;
-	uint8_t *overflow; /* where datagrams longer than a small buffer end */
-	uint8_t scratch;   /* where a datagram goes for which there is no buffer */
-};
-
-static unsigned family_index(uint16_t family)
-{
-	return family == AF_INET6;
-}
-
-static struct shared *shared_of(const struct encap *encap)
+static struct etherip_shared *shared_of(const struct encap *encap)
 {
 	return encap->host->shared[SHARED_SLOT];
 }
@@ -109,20 +49,20 @@ static struct shared *shared_of(const struct encap *encap)
 /* ---- options ---- */
 
 /* @syscall setsockopt */
-static int set_int(int fd, int level, int option, int value)
+int etherip_set_int(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
 /* A buffer beyond the system's limit needs a privilege that a user namespace lacks. */
-static void set_buffer(int fd, int force, int plain, int bytes)
+void etherip_set_buffer(int fd, int force, int plain, int bytes)
 {
-	if (set_int(fd, SOL_SOCKET, force, bytes) < 0)
-		(void)set_int(fd, SOL_SOCKET, plain, bytes);
+	if (etherip_set_int(fd, SOL_SOCKET, force, bytes) < 0)
+		(void)etherip_set_int(fd, SOL_SOCKET, plain, bytes);
 }
 
 /* @syscall socket close */
-static int drop_everything(int fd)
+int etherip_drop_everything(int fd)
 {
 	struct sock_filter none[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
 	struct sock_fprog program = {.len = 1, .filter = none};
@@ -131,404 +71,11 @@ static int drop_everything(int fd)
 											   : 0;
 }
 
-static int raw_socket(uint16_t family)
+int etherip_raw_socket(uint16_t family)
 {
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ETHERIP_PROTOCOL);
 
 	return fd < 0 ? -errno : fd;
-}
-
-/* ---- filter of identifiers ---- */
-
-/*
- * Accepts the identifiers of the table and nothing else: one comparison and one
- * return for each. A raw IPv4 socket shows the filter the IP header first, a raw
- * IPv6 socket does not.
- */
-static unsigned build_filter(const struct etherip_table *table, uint16_t family,
-			     struct sock_filter *out)
-{
-	unsigned n = 0;
-
-	if (family == AF_INET) {
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0);
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_IND, 0);
-	} else {
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0);
-	}
-	for (int nibbles = NIBBLES_RFC; nibbles <= NIBBLES_SWAPPED; nibbles++) {
-		for (unsigned id = 0; id <= ETHERIP_ID_MAX; id++) {
-			uint8_t h[ETHERIP_HEADER_LEN];
-
-			if (id ? !table->by_id[nibbles][id] : !table->plain_count)
-				continue;
-			etherip_header((uint16_t)id, (enum etherip_nibbles)nibbles, h);
-			out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-								(uint32_t)h[0] << 8 | h[1], 0, 1);
-			out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-		}
-	}
-	out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	return n;
-}
-
-static void update_filter(struct shared *shared)
-{
-	unsigned ids = shared->table.count[0] + shared->table.count[1];
-	struct sock_filter *code;
-	bool filtered = shared->host->ids_shared && ids <= FILTER_IDS;
-
-	code = filtered ? calloc(2 * (size_t)ids + 8, sizeof(*code)) : NULL;
-	for (unsigned i = 0; i < 2; i++) {
-		struct receiver *receiver = &shared->receiver[i];
-		struct sock_fprog program = {.filter = code};
-
-		if (receiver->fd < 0)
-			continue;
-		if (code) {
-			program.len =
-			    (unsigned short)build_filter(&shared->table, receiver->family, code);
-			if (setsockopt(receiver->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-				       sizeof(program)) == 0)
-				continue;
-		}
-		filtered = false;
-		(void)set_int(receiver->fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
-	}
-	free(code);
-	if (shared->host->ids_shared && shared->kernel_filter && !filtered)
-		log_info("%u identifiers are too many for a kernel filter: filtering here", ids);
-	shared->kernel_filter = filtered;
-}
-
-/* ---- receiving ---- */
-
-struct rx_message {
-	struct frame *frame;
-	struct iovec iov[2];
-	struct sockaddr_storage from;
-	union {
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-};
-
-/* The source of raw IPv4 stands in the header; IPv6 has it in the socket address. */
-static void read_control(const struct msghdr *msg, struct etherip_outer *outer)
-{
-	memset(outer, 0, sizeof(*outer));
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
-		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			outer->ifindex = (unsigned)info.ipi_ifindex;
-		} else if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			outer->ifindex = info.ipi6_ifindex;
-			outer->dst = ipaddr_v6(&info.ipi6_addr);
-		} else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVFRAGSIZE) ||
-			   (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVFRAGSIZE)) {
-			outer->fragmented = true;
-		}
-	}
-	if (msg->msg_namelen >= sizeof(struct sockaddr_in6) &&
-	    ((const struct sockaddr_storage *)msg->msg_name)->ss_family == AF_INET6)
-		outer->src = ipaddr_v6(&((const struct sockaddr_in6 *)msg->msg_name)->sin6_addr);
-}
-
-/* A datagram that went past the small buffer is put together in a large one. */
-static struct frame *join_overflow(struct shared *shared, struct frame *frame, size_t len,
-				   const uint8_t *overflow)
-{
-	size_t head = FRAME_SMALL;
-	struct frame *whole = frame_alloc(shared->host->pool, len);
-
-	if (whole) {
-		memcpy(whole->data, frame->data, head);
-		memcpy(whole->data + head, overflow, len - head);
-		whole->len = (uint32_t)len;
-	}
-	frame_free(frame);
-	return whole;
-}
-
-static void count_stray(struct shared *shared, struct etherip *blame, enum reason reason)
-{
-	struct stats *stats = blame ? &blame->encap->stats : shared->host->stray;
-
-	/* A peer's other segments are no business of ours, and no drop. */
-	stats->rx_drops[reason]++;
-}
-
-/* Finds whose frame it is and takes the headers off; NULL when it was dropped. */
-static struct etherip *classify(struct shared *shared, uint16_t family, struct frame *frame,
-				struct etherip_outer *outer)
-{
-	enum reason reason = REASON_NONE;
-	struct etherip *etherip = NULL, *blame = NULL;
-
-	if (family == AF_INET)
-		reason = etherip_pull_ipv4(frame, outer);
-	if (reason == REASON_NONE)
-		etherip = etherip_demux(&shared->table, frame, outer, &reason, &blame);
-	if (etherip) {
-		blame = etherip;
-		reason = etherip->encap->ops->pop(etherip->encap, frame);
-	}
-	if (reason != REASON_NONE) {
-		count_stray(shared, blame, reason);
-		frame_free(frame);
-		return NULL;
-	}
-	if (outer->fragmented)
-		etherip->reassembled++;
-	frame->peer = outer->src;
-	frame->origin = &etherip->encap->stats;
-	return etherip;
-}
-
-/* Frames for one encap in a row travel together. */
-static void deliver(struct shared *shared, struct etherip *to, struct frame_batch *batch)
-{
-	if (batch->count)
-		shared->host->deliver(to->encap, batch);
-}
-
-static void process(struct receiver *receiver, struct rx_message *rx, struct mmsghdr *msgs,
-		    unsigned count)
-{
-	struct shared *shared = receiver->shared;
-	struct frame_batch batch = {.count = 0};
-	struct etherip *current = NULL;
-
-	for (unsigned i = 0; i < count; i++) {
-		struct frame *frame = rx[i].frame;
-		size_t len = msgs[i].msg_len;
-		struct etherip_outer outer;
-		struct etherip *etherip;
-
-		rx[i].frame = NULL;
-		if (!frame || msgs[i].msg_hdr.msg_flags & MSG_TRUNC) {
-			shared->host->stray->rx_drops[frame ? REASON_TOO_LONG : REASON_NO_BUFFER]++;
-			frame_free(frame);
-			continue;
-		}
-		read_control(&msgs[i].msg_hdr, &outer);
-		if (len > FRAME_SMALL)
-			frame = join_overflow(shared, frame, len, rx[i].iov[1].iov_base);
-		else
-			frame->len = (uint32_t)len;
-		if (!frame) {
-			shared->host->stray->rx_drops[REASON_NO_BUFFER]++;
-			continue;
-		}
-		etherip = classify(shared, receiver->family, frame, &outer);
-		if (!etherip)
-			continue;
-		if (etherip != current || frame_batch_full(&batch)) {
-			deliver(shared, current, &batch);
-			current = etherip;
-		}
-		frame_batch_add(&batch, frame);
-	}
-	deliver(shared, current, &batch);
-}
-
-static void prepare(struct shared *shared, struct rx_message *rx, struct mmsghdr *msgs)
-{
-	for (unsigned i = 0; i < RX_MESSAGES; i++) {
-		struct msghdr *hdr = &msgs[i].msg_hdr;
-
-		rx[i].frame = frame_alloc(shared->host->pool, FRAME_SMALL);
-		/* The outer header lies in the headroom's place, so that the frame
-		 * behind it has headroom again once it is pulled. */
-		rx[i].iov[0].iov_base = rx[i].frame ? rx[i].frame->data : &shared->scratch;
-		rx[i].iov[0].iov_len = rx[i].frame ? FRAME_SMALL : sizeof(shared->scratch);
-		rx[i].iov[1].iov_base = shared->overflow + (size_t)i * FRAME_LARGE;
-		rx[i].iov[1].iov_len = FRAME_LARGE;
-		memset(&msgs[i], 0, sizeof(msgs[i]));
-		hdr->msg_name = &rx[i].from;
-		hdr->msg_namelen = sizeof(rx[i].from);
-		hdr->msg_iov = rx[i].iov;
-		hdr->msg_iovlen = 2;
-		hdr->msg_control = &rx[i].control;
-		hdr->msg_controllen = sizeof(rx[i].control);
-	}
-}
-
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct receiver *receiver = (struct receiver *)io->data;
-	struct shared *shared = receiver->shared;
-
-	(void)loop;
-	(void)events;
-	for (unsigned round = 0; round < RX_ROUNDS; round++) {
-		struct rx_message rx[RX_MESSAGES];
-		struct mmsghdr msgs[RX_MESSAGES];
-		int n;
-
-		prepare(shared, rx, msgs);
-		n = recvmmsg(receiver->fd, msgs, RX_MESSAGES, 0, NULL); /* @syscall recvmmsg */
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			log_limited(LOG_LEVEL_WARN, "receiving: %s", strerror(errno));
-		if (n > 0)
-			process(receiver, rx, msgs, (unsigned)n);
-		for (unsigned i = n > 0 ? (unsigned)n : 0; i < RX_MESSAGES; i++)
-			frame_free(rx[i].frame);
-		if (n < (int)RX_MESSAGES)
-			return;
-	}
-}
-
-static void receiver_close(struct receiver *receiver)
-{
-	if (receiver->fd >= 0) {
-		ev_io_stop(receiver->shared->host->loop, &receiver->io);
-		close(receiver->fd);
-	}
-	if (receiver->guard_fd >= 0)
-		close(receiver->guard_fd);
-	receiver->fd = receiver->guard_fd = -1;
-}
-
-static int receiver_open(struct shared *shared, uint16_t family)
-{
-	struct receiver *receiver = &shared->receiver[family_index(family)];
-	int fd, ret;
-
-	if (receiver->fd >= 0)
-		return 0;
-	receiver->guard_fd = raw_socket(family);
-	if (receiver->guard_fd < 0)
-		return receiver->guard_fd;
-	ret = drop_everything(receiver->guard_fd);
-	if (ret < 0)
-		goto fail;
-	fd = raw_socket(family);
-	ret = fd;
-	if (fd < 0)
-		goto fail;
-	receiver->fd = fd;
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RX_BUFFER);
-	if (family == AF_INET) {
-		ret = set_int(fd, SOL_IP, IP_PKTINFO, 1);
-		(void)set_int(fd, SOL_IP, IP_RECVFRAGSIZE, 1);
-	} else {
-		ret = set_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
-		(void)set_int(fd, SOL_IPV6, IPV6_RECVFRAGSIZE, 1);
-	}
-	ev_io_init(&receiver->io, on_readable, fd, EV_READ);
-	receiver->io.data = receiver;
-	ev_io_start(shared->host->loop, &receiver->io);
-	if (ret == 0)
-		return 0;
-fail:
-	receiver_close(receiver);
-	return ret;
-}
-
-/* ---- groups ---- */
-
-static int membership(const struct join *join, int option)
-{
-	struct group_req req = {.gr_interface = join->ifindex};
-
-	(void)ipaddr_to_sockaddr(&join->group, &req.gr_group);
-	if (setsockopt(join->holder->fd, join->group.family == AF_INET6 ? SOL_IPV6 : SOL_IP, option,
-		       &req, sizeof(req)) < 0)
-		return -errno;
-	return 0;
-}
-
-static struct holder *holder_create(struct shared *shared, uint16_t family)
-{
-	struct holder *holder = calloc(1, sizeof(*holder));
-
-	if (!holder)
-		return NULL;
-	holder->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (holder->fd < 0) {
-		free(holder);
-		return NULL;
-	}
-	holder->family = family;
-	list_add_tail(&shared->holders, &holder->link);
-	return holder;
-}
-
-static void holder_destroy(struct holder *holder)
-{
-	list_del(&holder->link);
-	close(holder->fd);
-	free(holder);
-}
-
-static int group_join(struct shared *shared, const struct ipaddr *group, unsigned ifindex)
-{
-	struct join *join;
-	int ret;
-
-	list_for_each (&shared->joins, it) {
-		join = container_of(it, struct join, link);
-		if (join->ifindex == ifindex && ipaddr_equal(&join->group, group)) {
-			join->refs++;
-			return 0;
-		}
-	}
-	join = calloc(1, sizeof(*join));
-	if (!join)
-		return -ENOMEM;
-	join->group = *group;
-	join->ifindex = ifindex;
-	join->refs = 1;
-	list_for_each (&shared->holders, it) {
-		join->holder = container_of(it, struct holder, link);
-		if (join->holder->family != group->family || join->holder->full)
-			continue;
-		ret = membership(join, MCAST_JOIN_GROUP);
-		if (ret == 0)
-			goto joined;
-		if (ret != -ENOBUFS && ret != -ENOMEM)
-			goto fail;
-		join->holder->full = true;
-	}
-	join->holder = holder_create(shared, group->family);
-	ret = join->holder ? membership(join, MCAST_JOIN_GROUP) : -ENOMEM;
-	if (ret < 0) {
-		if (join->holder)
-			holder_destroy(join->holder);
-		goto fail;
-	}
-joined:
-	join->holder->joins++;
-	list_add_tail(&shared->joins, &join->link);
-	return 0;
-fail:
-	free(join);
-	return ret;
-}
-
-static void group_leave(struct shared *shared, const struct ipaddr *group, unsigned ifindex)
-{
-	list_for_each_safe (&shared->joins, it) {
-		struct join *join = container_of(it, struct join, link);
-
-		if (join->ifindex != ifindex || !ipaddr_equal(&join->group, group))
-			continue;
-		if (--join->refs > 0)
-			return;
-		(void)membership(join, MCAST_LEAVE_GROUP); /* the interface may be gone */
-		join->holder->full = false;
-		if (--join->holder->joins == 0)
-			holder_destroy(join->holder);
-		list_del(&join->link);
-		free(join);
-		return;
-	}
 }
 
 /* ---- sending ---- */
@@ -547,29 +94,31 @@ static int sender_configure(struct sender *sender, int fd)
 	struct sockaddr_storage ss;
 	socklen_t len = ipaddr_to_sockaddr(&sender->addr, &ss);
 	struct ip_mreqn mreq = {.imr_ifindex = (int)sender->ifindex};
-	int ret = drop_everything(fd);
+	int ret = etherip_drop_everything(fd);
 
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, TX_BUFFER);
+	etherip_set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, TX_BUFFER);
 	if (ret == 0 && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, uplink->interface,
 				   (socklen_t)strlen(uplink->interface)) < 0)
 		ret = -errno;
 	if (sender->family == AF_INET6) {
 		if (IN6_IS_ADDR_LINKLOCAL(&sender->addr.v6))
 			((struct sockaddr_in6 *)&ss)->sin6_scope_id = sender->ifindex;
-		ret = ret ? ret : set_int(fd, SOL_IPV6, IPV6_MULTICAST_IF, (int)sender->ifindex);
-		ret = ret ? ret : set_int(fd, SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
-		ret = ret ? ret : set_int(fd, SOL_IPV6, IPV6_MULTICAST_HOPS, 1);
-		ret = ret ? ret : set_int(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ETHERIP_TTL_UNICAST);
-		(void)set_int(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+		ret = ret ? ret
+			  : etherip_set_int(fd, SOL_IPV6, IPV6_MULTICAST_IF, (int)sender->ifindex);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IPV6, IPV6_MULTICAST_HOPS, 1);
+		ret = ret ? ret
+			  : etherip_set_int(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ETHERIP_TTL_UNICAST);
+		(void)etherip_set_int(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
 	} else {
 		if (ret == 0 && setsockopt(fd, SOL_IP, IP_MULTICAST_IF, &mreq, sizeof(mreq)) < 0)
 			ret = -errno;
-		ret = ret ? ret : set_int(fd, SOL_IP, IP_MULTICAST_LOOP, 0);
-		ret = ret ? ret : set_int(fd, SOL_IP, IP_MULTICAST_TTL, 1);
-		ret = ret ? ret : set_int(fd, SOL_IP, IP_TTL, ETHERIP_TTL_UNICAST);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IP, IP_MULTICAST_LOOP, 0);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IP, IP_MULTICAST_TTL, 1);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IP, IP_TTL, ETHERIP_TTL_UNICAST);
 		/* RFC 3378 is silent on DF: clear, so that what is too long for a
 		 * path is fragmented instead of lost. */
-		ret = ret ? ret : set_int(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+		ret = ret ? ret : etherip_set_int(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
 	}
 	/* forwarding.md section 2: the source is pinned to the uplink's address. */
 	if (ret == 0 && bind(fd, (struct sockaddr *)&ss, len) < 0)
@@ -593,7 +142,7 @@ static void sender_update(struct sender *sender)
 	sender->ifindex = uplink->ifindex;
 	if (uplink->ifindex == 0 || !ipaddr_is_set(addr))
 		return;
-	fd = raw_socket(sender->family);
+	fd = etherip_raw_socket(sender->family);
 	ret = fd < 0 ? fd : sender_configure(sender, fd);
 	if (ret < 0) {
 		if (fd >= 0)
@@ -605,7 +154,7 @@ static void sender_update(struct sender *sender)
 	sender->fd = fd;
 }
 
-static struct sender *sender_find(struct shared *shared, const struct encap_uplink *uplink,
+static struct sender *sender_find(struct etherip_shared *shared, const struct encap_uplink *uplink,
 				  uint16_t family)
 {
 	list_for_each (&shared->senders, it) {
@@ -617,7 +166,8 @@ static struct sender *sender_find(struct shared *shared, const struct encap_upli
 	return NULL;
 }
 
-static int sender_get(struct shared *shared, const struct encap_uplink *uplink, uint16_t family)
+static int sender_get(struct etherip_shared *shared, const struct encap_uplink *uplink,
+		      uint16_t family)
 {
 	struct sender *sender = sender_find(shared, uplink, family);
 
@@ -634,7 +184,8 @@ static int sender_get(struct shared *shared, const struct encap_uplink *uplink, 
 	return 0;
 }
 
-static void sender_put(struct shared *shared, const struct encap_uplink *uplink, uint16_t family)
+static void sender_put(struct etherip_shared *shared, const struct encap_uplink *uplink,
+		       uint16_t family)
 {
 	struct sender *sender = sender_find(shared, uplink, family);
 
@@ -719,7 +270,7 @@ static void tx_flush(struct tx_queue *q)
 
 static void tx_add(struct tx_queue *q, const struct frame *frame, const struct ipaddr *dst)
 {
-	struct shared *shared = shared_of(q->encap);
+	struct etherip_shared *shared = shared_of(q->encap);
 	struct msghdr *hdr;
 
 	if (!q->sender || q->sender->family != dst->family) {
@@ -786,27 +337,21 @@ void etherip_send(struct encap *encap, struct frame_batch *batch)
 
 /* ---- life ---- */
 
-static struct shared *shared_get(struct encap_host *host)
+static struct etherip_shared *shared_get(struct encap_host *host)
 {
-	struct shared *shared = host->shared[SHARED_SLOT];
+	struct etherip_shared *shared = host->shared[SHARED_SLOT];
 
 	if (!shared) {
 		shared = calloc(1, sizeof(*shared));
 		if (!shared)
 			return NULL;
-		/* Touched only by datagrams beyond a small buffer. */
-		shared->overflow = malloc((size_t)RX_MESSAGES * FRAME_LARGE);
-		if (!shared->overflow) {
-			free(shared);
-			return NULL;
-		}
 		shared->host = host;
 		shared->kernel_filter = host->ids_shared;
 		list_init(&shared->senders);
 		list_init(&shared->holders);
 		list_init(&shared->joins);
 		for (unsigned i = 0; i < 2; i++)
-			shared->receiver[i] = (struct receiver){
+			shared->receiver[i] = (struct etherip_receiver){
 			    .fd = -1,
 			    .guard_fd = -1,
 			    .family = i ? AF_INET6 : AF_INET,
@@ -818,21 +363,21 @@ static struct shared *shared_get(struct encap_host *host)
 	return shared;
 }
 
-static void shared_put(struct shared *shared)
+static void shared_put(struct etherip_shared *shared)
 {
 	if (--shared->users > 0)
 		return;
-	receiver_close(&shared->receiver[0]);
-	receiver_close(&shared->receiver[1]);
+	etherip_receiver_close(&shared->receiver[0]);
+	etherip_receiver_close(&shared->receiver[1]);
 	shared->host->shared[SHARED_SLOT] = NULL;
-	free(shared->overflow);
 	free(shared);
 }
 
 static void leave(struct etherip *etherip)
 {
 	if (etherip->joined_ifindex)
-		group_leave(shared_of(etherip->encap), &etherip->group, etherip->joined_ifindex);
+		etherip_group_leave(shared_of(etherip->encap), &etherip->group,
+				    etherip->joined_ifindex);
 	etherip->joined_ifindex = 0;
 }
 
@@ -843,7 +388,7 @@ static void leave(struct etherip *etherip)
 void etherip_uplink_changed(struct encap *encap)
 {
 	struct etherip *etherip = encap->state;
-	struct shared *shared = shared_of(encap);
+	struct etherip_shared *shared = shared_of(encap);
 	const struct encap_uplink *uplink = encap->uplink;
 	bool came_up = uplink->up && !etherip->was_up;
 	int ret;
@@ -859,7 +404,7 @@ void etherip_uplink_changed(struct encap *encap)
 	etherip->was_up = uplink->up;
 	if (!ipaddr_is_set(&etherip->group) || etherip->joined_ifindex || !uplink->ifindex)
 		return;
-	ret = group_join(shared, &etherip->group, uplink->ifindex);
+	ret = etherip_group_join(shared, &etherip->group, uplink->ifindex);
 	if (ret == 0)
 		etherip->joined_ifindex = uplink->ifindex;
 	else
@@ -904,7 +449,7 @@ static void put_senders(struct etherip *etherip, unsigned set)
 int etherip_open(struct encap *encap, struct err *err)
 {
 	struct etherip *etherip = calloc(1, sizeof(*etherip));
-	struct shared *shared = etherip ? shared_get(encap->host) : NULL;
+	struct etherip_shared *shared = etherip ? shared_get(encap->host) : NULL;
 	unsigned opened = 0;
 	int ret = -ENOMEM;
 
@@ -920,7 +465,7 @@ int etherip_open(struct encap *encap, struct err *err)
 
 		if (!(families(etherip) & 1u << i))
 			continue;
-		ret = receiver_open(shared, family);
+		ret = etherip_receiver_open(shared, family);
 		ret = ret ? ret : sender_get(shared, encap->uplink, family);
 		if (ret < 0)
 			goto fail_senders;
@@ -932,7 +477,7 @@ int etherip_open(struct encap *encap, struct err *err)
 	encap->state = etherip;
 	encap->clamp_mss = etherip->conf->clamp_mss;
 	encap->oversize = (enum encap_oversize)etherip->conf->oversize;
-	update_filter(shared);
+	etherip_update_filter(shared);
 	etherip_uplink_changed(encap);
 	return 0;
 
@@ -956,7 +501,7 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 {
 	const struct etherip_conf *conf = (const struct etherip_conf *)common;
 	struct etherip *etherip = encap->state;
-	struct shared *shared = shared_of(encap);
+	struct etherip_shared *shared = shared_of(encap);
 	struct etherip next = {.encap = encap, .conf = conf};
 	unsigned before = families(etherip);
 
@@ -981,11 +526,11 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 void etherip_close(struct encap *encap)
 {
 	struct etherip *etherip = encap->state;
-	struct shared *shared = shared_of(encap);
+	struct etherip_shared *shared = shared_of(encap);
 
 	leave(etherip);
 	etherip_table_del(&shared->table, etherip);
-	update_filter(shared);
+	etherip_update_filter(shared);
 	put_senders(etherip, families(etherip));
 	shared_put(shared);
 	free(etherip->peers);
