@@ -247,6 +247,7 @@ lab_stop() { # HOST
 	# A switchd that does not end is killed, which its status then shows.
 	wait_until 15 lab_gone "$pid" || kill -KILL "$pid" 2>/dev/null || :
 	wait "$pid" 2>/dev/null || status=$?
+	[ "$status" -le 128 ] || status="$status, SIG$(kill -l $((status - 128)))"
 	[ "$status" = 0 ] || flunk "switchd on $host ends cleanly (status $status)" "$(tail -n 40 "$LAB/$host.log")"
 }
 
