@@ -113,7 +113,7 @@ status() {
 }
 check "refused requests end with status 1" equal "$(status ctl hostA port del nobody)" 1
 check "an unknown object ends with status 2" equal "$(status ctl hostA nonsense)" 2
-check "abbreviations work" equal "$(ctl hostA -j por s | json 'len(d)')" 4
+check "abbreviations work" equal "$(ctl hostA -j por sh | json 'len(d)')" 4
 check_not "no switchd at that socket: an error" "$TVD_BIN/switchctl" -s "$LAB/nothing.sock" status
 check_not "a second switchd on the same socket is refused" on hostA "$TVD_BIN/switchd" -c "$LAB/hostA.conf"
 check "and the first goes on" reaches vm1 "$(v4 vm3)"

@@ -34,7 +34,7 @@ trace() {
 macs() {
 	ctl hostA -j fdb show | json 'sorted(e["mac"] for e in d)'
 }
-before=$(ctl hostA -j port show vm1)
+before=$(ctl hostA -j port show vm3)
 fdb=$(macs)
 check "trace: to a known guest, forward" equal "$(trace vm1 "$(frame "$(mac vm2)" "$(mac vm1)")")" "forward -"
 check "trace: broadcast, flood" equal "$(trace vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")" "flood -"
@@ -44,7 +44,10 @@ check "trace: a group as source, drop" equal "$(trace vm1 "$(frame "$(mac vm2)" 
 check "trace: too short, drop" equal "$(trace vm1 0102030405)" "drop too_short"
 trace vm1 "$(frame ff:ff:ff:ff:ff:ff 52:54:00:00:00:99)" >/dev/null || :
 check "trace of an unknown source learns nothing" equal "$(macs)" "$fdb"
-check "trace counts nothing" equal "$(ctl hostA -j port show vm1 | json 'd[0]["stats"]')" "$(json 'd[0]["stats"]' <<<"$before")"
+# vm3 has nobody to talk to, so that nothing else counts there.
+trace vm3 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm3)")" >/dev/null || :
+trace vm3 "$(frame 01:80:c2:00:00:00 "$(mac vm3)")" >/dev/null || :
+check "trace counts nothing" equal "$(ctl hostA -j port show vm3 | json 'd[0]["stats"]')" "$(json 'd[0]["stats"]' <<<"$before")"
 check_not "trace refuses what is not hex" ctl hostA trace port vm1 xyz
 
 # ---- captures ----
