@@ -298,15 +298,17 @@ static bool parse_scalar(const struct context *ctx, const struct conf_key *key,
 	}
 }
 
-static void *list_grow(struct conf_list *list, size_t size)
+/* Room for all items at once: there may be tens of thousands. */
+static void list_reserve(struct conf_list *list, size_t count, size_t size)
 {
-	void *items = realloc(list->items, (list->count + 1) * size);
+	list->items = count ? conf_alloc(count, size) : NULL;
+	list->count = 0;
+}
 
-	if (!items)
-		abort();
-	list->items = items;
-	memset((char *)items + list->count * size, 0, size);
-	return (char *)items + list->count++ * size;
+/* The next item, zeroed; counted from now on, so that conf_clear finds it. */
+static void *list_next(struct conf_list *list, size_t size)
+{
+	return (char *)list->items + list->count++ * size;
 }
 
 /* "a,b,c" where a list is expected; nothing stands for an empty list. */
@@ -316,13 +318,17 @@ static bool parse_commas(const struct context *ctx, const struct conf_key *key,
 	size_t len = strlen(value->text);
 	char *copy = conf_alloc(1, len + 1);
 	char *rest = copy, *item;
+	size_t commas = 0;
 	bool ok = true;
 
+	for (const char *p = value->text; *p; p++)
+		commas += *p == ',';
+	list_reserve(list, len ? commas + 1 : 0, conf_item_size(key->type));
 	memcpy(copy, value->text, len);
 	while (ok && len && (item = strsep(&rest, ",")) != NULL) {
 		struct value one = {.type = CONFIG_TYPE_STRING, .line = value->line, .text = item};
 
-		ok = parse_scalar(ctx, key, &one, list_grow(list, conf_item_size(key->type)));
+		ok = parse_scalar(ctx, key, &one, list_next(list, conf_item_size(key->type)));
 	}
 	free(copy);
 	return ok;
@@ -333,15 +339,19 @@ static bool parse_scalars(const struct context *ctx, const struct conf_key *key,
 {
 	struct value value = value_of(setting);
 	size_t size = conf_item_size(key->type);
+	int count = config_setting_length(setting);
 
 	if (ctx->loose && value.type == CONFIG_TYPE_STRING)
 		return parse_commas(ctx, key, &value, list);
-	if (value.type != CONFIG_TYPE_ARRAY && value.type != CONFIG_TYPE_LIST)
-		return parse_scalar(ctx, key, &value, list_grow(list, size));
-	for (int i = 0; i < config_setting_length(setting); i++) {
+	if (value.type != CONFIG_TYPE_ARRAY && value.type != CONFIG_TYPE_LIST) {
+		list_reserve(list, 1, size);
+		return parse_scalar(ctx, key, &value, list_next(list, size));
+	}
+	list_reserve(list, (size_t)count, size);
+	for (int i = 0; i < count; i++) {
 		struct value item = value_of(config_setting_get_elem(setting, (unsigned)i));
 
-		if (!parse_scalar(ctx, key, &item, list_grow(list, size)))
+		if (!parse_scalar(ctx, key, &item, list_next(list, size)))
 			return false;
 	}
 	return true;
@@ -385,23 +395,23 @@ static bool parse_objects(const struct context *ctx, const struct conf_key *key,
 			  const config_setting_t *setting, struct conf_list *list)
 {
 	struct value value = value_of(setting);
-	size_t size = conf_item_size(key->type);
+	size_t size = key->type == CONF_OBJECTS ? key->schema->size : conf_item_size(key->type);
+	int count = config_setting_length(setting);
 
 	/* An empty [ ] is an array to libconfig, and just as empty. */
-	if (value.type == CONFIG_TYPE_ARRAY && config_setting_length(setting) == 0)
+	if (value.type == CONFIG_TYPE_ARRAY && count == 0)
 		return true;
 	if (value.type != CONFIG_TYPE_LIST)
 		return wrong(ctx, key, &value, "a list ( { ... }, ... )");
-	if (key->type == CONF_OBJECTS)
-		size = key->schema->size;
-	for (int i = 0; i < config_setting_length(setting); i++) {
+	list_reserve(list, (size_t)count, size);
+	for (int i = 0; i < count; i++) {
 		const config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
 		void *item;
 
 		value = value_of(group);
 		if (value.type != CONFIG_TYPE_GROUP)
 			return wrong(ctx, key, &value, "a group { ... }");
-		item = list_grow(list, size);
+		item = list_next(list, size);
 		if (!(key->type == CONF_VARIANT
 			  ? parse_variant(ctx, key, group, item)
 			  : parse_object(ctx, key->schema, NULL, group, item)))
