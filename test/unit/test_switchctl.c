@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * switchctl's grammar: from words to requests, without a switchd.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "switchd/switchctl_grammar.c" /* NOLINT(bugprone-suspicious-include) */
+
+#define WORDS 64
+
+/* Parses a line as a batch file would have it. */
+static int parse(struct cli_call *call, const char *line, char *copy, size_t size, struct err *err)
+{
+	char *words[WORDS];
+
+	assert_true(strlen(line) < size);
+	memcpy(copy, line, strlen(line) + 1);
+	assert_true(cli_split(copy, words, WORDS, err) >= 0);
+	return cli_parse(call, words, err);
+}
+
+static void understood(void **state)
+{
+	static const struct {
+		const char *line, *wire, *args;
+	} cases[] = {
+	    {"status", "status", "{}"},
+	    {"stat", "status", "{}"},
+	    {"port", "port.show", "{}"},
+	    {"por", "port.show", "{}"},
+	    {"port sh vm1", "port.show", "{'name':'vm1'}"},
+	    {"port s", NULL, "ambiguous: show, set"},
+	    {"port add vm1 type tap segment alpha", "port.add",
+	     "{'name':'vm1','type':'tap','segment':'alpha'}"},
+	    {"por a vm1 ty tap seg alpha ifname tap0 mtu 1464 guard.arp true guard.mac true",
+	     "port.add",
+	     "{'name':'vm1','type':'tap','segment':'alpha','ifname':'tap0','mtu':'1464',"
+	     "'guard':{'arp':'true','mac':'true'}}"},
+	    {"port add vm1 type tap segment alpha new_key x", "port.add",
+	     "{'name':'vm1','type':'tap','segment':'alpha','new_key':'x'}"},
+	    {"port set vm1 state locked", "port.set", "{'name':'vm1','state':'locked'}"},
+	    {"port set vm1 mac 52:54:00:00:00:01 m 1", NULL, "'m' is ambiguous: mac, mtu, macs"},
+	    {"port del vm1", "port.del", "{'name':'vm1'}"},
+	    {"segment add alpha", "segment.add", "{'name':'alpha'}"},
+	    {"seg add alpha id 1 domain ''", "segment.add",
+	     "{'name':'alpha','id':'1','domain':''}"},
+	    {"segment add alpha id 1 encap etherip uplink lan group 239.192.0.1 encap dot1q up w "
+	     "vid "
+	     "7",
+	     "segment.add",
+	     "{'name':'alpha','id':'1','encap':[{'type':'etherip','uplink':'lan','group':'239.192."
+	     "0."
+	     "1'},{'type':'dot1q','uplink':'w','vid':'7'}]}"},
+	    {"segment del alpha", "segment.del", "{'name':'alpha'}"},
+	    {"uplink", "uplink.show", "{}"},
+	    {"encap show segment alpha", "encap.show", "{'segment':'alpha'}"},
+	    {"fdb show", "fdb.show", "{}"},
+	    {"fdb sh seg alpha", "fdb.show", "{'segment':'alpha'}"},
+	    {"fdb add 52:54:00:00:00:01 segment a port p", "fdb.add",
+	     "{'mac':'52:54:00:00:00:01','segment':'a','port':'p','state':'static'}"},
+	    {"fdb add 52:54:00:00:00:01 stic p p s", NULL, "'s' is ambiguous"},
+	    {"fdb add 52:54:00:00:00:01 stic po p seg a", "fdb.add",
+	     "{'mac':'52:54:00:00:00:01','segment':'a','port':'p','state':'sticky'}"},
+	    {"fdb del 52:54:00:00:00:01 segment a", "fdb.del",
+	     "{'mac':'52:54:00:00:00:01','segment':'a'}"},
+	    {"fdb flush", "fdb.flush", "{}"},
+	    {"fdb fl port p segment a", "fdb.flush", "{'port':'p','segment':'a'}"},
+	    {"peer", "peer.show", "{}"},
+	    {"mirror", "mirror.show", "{}"},
+	    {"mirror add m port p port q", "mirror.add", "{'name':'m','port':'p','to_port':'q'}"},
+	    {"mirror del m", "mirror.del", "{'name':'m'}"},
+	    {"trace port p 00:11 22-33", "trace", "{'port':'p','frames':['00112233']}"},
+	    {"mon", "monitor", "{}"},
+	    {"met", "metrics", "{}"},
+	    {"reload", "reload", "{}"},
+	    {"log", "log.show", "{}"},
+	    {"log set d", "log.set", "{'level':'debug'}"},
+	    {"version", "version", "{}"},
+	    /* Not understood: a NULL command, and a part of the message. */
+	    {"", NULL, "a command is missing"},
+	    {"''", NULL, "unknown object ''"},
+	    {"x", NULL, "unknown object 'x'"},
+	    {"p", NULL, "'p' is ambiguous: port, peer, pcap"},
+	    {"status now", NULL, "'now' is one word too many"},
+	    {"port vm1", NULL, "unknown verb 'vm1'"},
+	    {"port show a b", NULL, "one word too many"},
+	    {"port add", NULL, "A name is missing"},
+	    {"port add vm1", NULL, "'type' is missing"},
+	    {"port add vm1 type tap", NULL, "'segment' is missing"},
+	    {"port add vm1 type", NULL, "'type' needs a value"},
+	    {"port add vm1 type tap type tap", NULL, "'type' is given twice"},
+	    {"port add vm1 name vm2", NULL, "'name' is given twice"},
+	    {"port add vm1 x y x.z true", NULL, "'x' is given twice"},
+	    {"port set vm1", NULL, "set what?"},
+	    {"port add \xff type tap segment a", NULL, "not UTF-8"},
+	    {"segment add a encap", NULL, "'encap' needs a type"},
+	    {"segment add a encap etherip uplink", NULL, "'uplink' needs a value"},
+	    {"segment add a encap etherip type x", NULL, "'type' is given twice"},
+	    {"fdb show segment", NULL, "'segment' needs a name"},
+	    {"fdb show segment a segment b", NULL, "given twice"},
+	    {"fdb show port p", NULL, "unknown word 'port'"},
+	    {"fdb add", NULL, "a MAC address is missing"},
+	    {"fdb add m port p", NULL, "'segment' is missing"},
+	    {"fdb add m segment s", NULL, "'port' is missing"},
+	    {"fdb add m segment s port p static sticky", NULL, "given twice"},
+	    {"fdb del m", NULL, "'segment' is missing"},
+	    {"mirror add m", NULL, "of what?"},
+	    {"mirror add m port p", NULL, "to where?"},
+	    {"mirror add m port p file", NULL, "'file' needs a name"},
+	    {"mirror add m port p file f x", NULL, "one word too many"},
+	    {"pcap", NULL, "of what?"},
+	    {"trace", NULL, "from where?"},
+	    {"trace port p", NULL, "which frame?"},
+	    {"trace port p 123", NULL, "3 hexadecimal digits"},
+	    {"trace port p 12x4", NULL, "'x' is not a hexadecimal digit"},
+	    {"trace port p -r", NULL, "'-r' needs a file"},
+	    {"log set", NULL, "a level is missing"},
+	    {"log set loud", NULL, "unknown level 'loud'"},
+	    {"junction", NULL, "not in this version"},
+	    {"policy show", NULL, "not in this version"},
+	    {"connection", NULL, "not in this version"},
+	};
+	char copy[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cli_call call;
+		struct err err = {""};
+		int rc = parse(&call, cases[i].line, copy, sizeof(copy), &err);
+
+		if (!cases[i].wire) {
+			if (rc >= 0 || !strstr(err.text, cases[i].args))
+				fail_msg("%s: %d, %s", cases[i].line, rc, err.text);
+			continue;
+		}
+		if (rc < 0)
+			fail_msg("%s: %s", cases[i].line, err.text);
+		assert_string_equal(call.command->wire, cases[i].wire);
+		{
+			char text[512];
+			json_t *expected;
+
+			(void)strcpy(text, cases[i].args);
+			for (char *c = text; *c; c++)
+				*c = *c == '\'' ? '"' : *c;
+			expected = json_loads(text, 0, NULL);
+			assert_non_null(expected);
+			if (!json_equal(call.args, expected))
+				fail_msg("%s: %s", cases[i].line, json_dumps(call.args, 0));
+			json_decref(expected);
+		}
+		cli_call_clear(&call);
+	}
+}
+
+static void helped(void **state)
+{
+	static const struct {
+		const char *line, *object;
+	} cases[] = {
+	    {"help", NULL},
+	    {"h", NULL},
+	    {"help help", NULL},
+	    {"help port", "port"},
+	    {"port help", "port"},
+	    {"port h", "port"},
+	    {"port add help", "port"},
+	    {"fdb help", "fdb"},
+	    {"status help", "status"},
+	    {"pcap help", "pcap"},
+	    {"monitor help", "monitor"},
+	};
+	struct cli_call call;
+	struct err err;
+	char copy[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(parse(&call, cases[i].line, copy, sizeof(copy), &err), 0);
+		assert_int_equal(call.action, CLI_HELP);
+		if (cases[i].object)
+			assert_string_equal(call.object, cases[i].object);
+		else
+			assert_null(call.object);
+		cli_call_clear(&call);
+	}
+}
+
+/* Every command can be named in full, has one object's usage, and an action that fits. */
+static void table(void **state)
+{
+	(void)state;
+	for (const struct cli_command *command = cli_commands; command->object; command++) {
+		assert_ptr_equal(find_command(command->object, command->verb), command);
+		assert_true(command->wire || command->action == CLI_LIST);
+		if (command->verb && strcmp(command->verb, "show") == 0)
+			assert_int_equal(command->action, CLI_SHOW);
+	}
+}
+
+static void local_parts(void **state)
+{
+	struct cli_call call;
+	struct err err;
+	char copy[128];
+
+	(void)state;
+	assert_int_equal(parse(&call, "pcap port p", copy, sizeof(copy), &err), 0);
+	assert_string_equal(call.filter, "");
+	cli_call_clear(&call);
+	assert_int_equal(
+	    parse(&call, "pcap seg a tcp port 80 'and (ip)'", copy, sizeof(copy), &err), 0);
+	assert_string_equal(call.filter, "tcp port 80 and (ip)");
+	cli_call_clear(&call);
+	assert_int_equal(parse(&call, "mirror add m seg a file 'a file'", copy, sizeof(copy), &err),
+			 0);
+	assert_string_equal(call.file, "a file");
+	assert_null(json_object_get(call.args, "to_port"));
+	cli_call_clear(&call);
+	assert_int_equal(parse(&call, "trace port p -r x.pcap", copy, sizeof(copy), &err), 0);
+	assert_string_equal(call.file, "x.pcap");
+	assert_null(json_object_get(call.args, "frames"));
+	cli_call_clear(&call);
+	assert_int_equal(parse(&call, "list", copy, sizeof(copy), &err), 0);
+	assert_int_equal(call.action, CLI_LIST);
+	cli_call_clear(&call);
+}
+
+static void split_lines(void **state)
+{
+	static const struct {
+		const char *line;
+		int n;
+		const char *words[4];
+	} cases[] = {
+	    {"", 0, {NULL}},
+	    {" \t\n", 0, {NULL}},
+	    {"# comment", 0, {NULL}},
+	    {"a b\tc\n", 3, {"a", "b", "c"}},
+	    {"a # b", 1, {"a"}},
+	    {"a#b", 1, {"a#b"}},
+	    {"'a b' \"c d\"", 2, {"a b", "c d"}},
+	    {"a'b c'd", 1, {"ab cd"}},
+	    {"'' \"\"", 2, {"", ""}},
+	    {"a\\ b \\# '\\'", 3, {"a b", "#", "\\"}},
+	    {"\"a\\\"b\"", 1, {"a\"b"}},
+	    {"a b c d", -EINVAL, {"more than 3 words"}},
+	    {"'a", -EINVAL, {"not closed"}},
+	    {"a \"b", -EINVAL, {"not closed"}},
+	    {"a\\", -EINVAL, {"backslash"}},
+	};
+	char copy[64], *words[4];
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)strcpy(copy, cases[i].line);
+		assert_int_equal(cli_split(copy, words, 4, &err), cases[i].n);
+		if (cases[i].n < 0)
+			assert_non_null(strstr(err.text, cases[i].words[0]));
+		for (int k = 0; k < cases[i].n; k++)
+			assert_string_equal(words[k], cases[i].words[k]);
+		if (cases[i].n >= 0)
+			assert_null(words[cases[i].n]);
+	}
+}
+
+/* Random words, cut and mixed: an answer, and nothing that leaks or crashes. */
+static void noise(void **state)
+{
+	static const char *const some[] = {
+	    "port", "add", "set", "show",   "segment", "encap", "etherip", "uplink", "fdb",
+	    "p",    "s",   "",	  "static", "mirror",  "file",	"trace",   "-r",     "00",
+	    "help", "log", "id",  "1",	    "guard.",  ".",	"guard.a", "type",   "name",
+	};
+	unsigned seed = 7;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		const char *words[9];
+		int n = rand_r(&seed) % 9;
+		struct cli_call call;
+		struct err err = {""};
+
+		for (int k = 0; k < n; k++)
+			words[k] = some[(size_t)rand_r(&seed) % (sizeof(some) / sizeof(some[0]))];
+		words[n] = NULL;
+		if (cli_parse(&call, (char *const *)(uintptr_t)words, &err) < 0)
+			assert_true(err.text[0] != '\0');
+		else
+			assert_true(call.command || call.action == CLI_HELP);
+		cli_call_clear(&call);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(understood),  cmocka_unit_test(helped),	  cmocka_unit_test(table),
+	    cmocka_unit_test(local_parts), cmocka_unit_test(split_lines), cmocka_unit_test(noise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
