@@ -19,15 +19,11 @@
 #include "lib/clock.h"
 #include "lib/ctl.h"
 #include "lib/log.h"
-#include "lib/names.h"
 #include "switchd/capture.h"
 #include "switchd/commit.h"
 #include "switchd/control.h"
 #include "switchd/egress.h"
-#include "switchd/events.h"
-#include "switchd/forward.h"
 #include "switchd/notify.h"
-#include "switchd/ports.h"
 #include "switchd/privileges.h"
 #include "switchd/rtnl.h"
 #include "switchd/segment.h"
@@ -35,30 +31,11 @@
 
 LOG_MODULE("main");
 
-/* Small buffers hold what segmentation makes of superframes until it is sent. */
-#define POOL_SMALL    2048u
-#define POOL_LARGE    256u
-#define FDB_CAPACITY  (4u << 20)
 #define NETLINK_DELAY 0.01 /* seconds in which changes of interfaces are taken together */
 
 struct signals {
 	ev_signal hup, term, intr;
 };
-
-struct uplink *switchd_uplink(const struct switchd *sw, const char *name)
-{
-	return names_find(sw->uplink_names, name);
-}
-
-struct segment *switchd_segment(const struct switchd *sw, const char *name)
-{
-	return names_find(sw->segment_names, name);
-}
-
-struct port *switchd_port(const struct switchd *sw, const char *name)
-{
-	return names_find(sw->port_names, name);
-}
 
 /* ---- the turn of the loop ---- */
 
@@ -131,67 +108,6 @@ static void on_end(struct ev_loop *loop, ev_signal *signal, int events)
 
 /* ---- life ---- */
 
-static int switch_init(struct switchd *sw, const char *config_file)
-{
-	struct hash_key key;
-	int ret;
-
-	memset(sw, 0, sizeof(*sw));
-	sw->config_file = config_file;
-	sw->now = sw->started = clock_ms();
-	list_init(&sw->uplinks);
-	list_init(&sw->segments);
-	list_init(&sw->ports);
-	list_init(&sw->dirty_ports);
-	list_init(&sw->dirty_encaps);
-	list_init(&sw->captures);
-	hash_key_random(&key);
-	sw->loop = ev_loop_new(EVFLAG_NOENV);
-	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);
-	sw->fdb = fdb_create(&key, FDB_CAPACITY);
-	sw->uplink_names = names_create();
-	sw->segment_names = names_create();
-	sw->port_names = names_create();
-	sw->segment_by_number = calloc(FDB_SEGMENTS_MAX, sizeof(struct segment *));
-	if (!sw->loop || !sw->pool || !sw->fdb || !sw->uplink_names || !sw->segment_names ||
-	    !sw->port_names || !sw->segment_by_number)
-		return -ENOMEM;
-	ret = rtnl_open(&sw->rtnl, sw->loop, on_netlink, sw);
-	if (ret < 0)
-		return ret;
-	fdb_on_event(sw->fdb, event_fdb, sw);
-	sw->encap_host.loop = sw->loop;
-	sw->encap_host.pool = sw->pool;
-	sw->encap_host.deliver = forward_from_encap;
-	sw->encap_host.stray = &sw->stray;
-	sw->port_host.loop = sw->loop;
-	sw->port_host.pool = sw->pool;
-	sw->port_host.rtnl = sw->rtnl;
-	sw->port_host.receive = forward_from_port;
-	sw->port_host.changed = ports_changed;
-	sw->port_host.lost = ports_lost;
-	return 0;
-}
-
-static void switch_fini(struct switchd *sw)
-{
-	commit_clear(sw);
-	ctl_server_close(sw->control);
-	sw->control = NULL;
-	list_for_each_safe (&sw->captures, it)
-		capture_stop(capture_of_link(it));
-	rtnl_close(sw->rtnl);
-	fdb_destroy(sw->fdb);
-	names_destroy(sw->uplink_names);
-	names_destroy(sw->segment_names);
-	names_destroy(sw->port_names);
-	free(sw->segment_by_number);
-	free(sw->port_by_number);
-	frame_pool_destroy(sw->pool);
-	if (sw->loop)
-		ev_loop_destroy(sw->loop);
-}
-
 static void start_watchers(struct switchd *sw, struct signals *signals)
 {
 	ev_check_init(&sw->wakeup, on_wakeup);
@@ -258,13 +174,16 @@ static int serve(const char *config_file, struct desired *desired)
 	struct signals signals;
 	struct switchd sw;
 	struct err err = {""};
-	int ret = switch_init(&sw, config_file);
+	int ret = switchd_init(&sw, config_file);
 
+	if (ret == 0)
+		ret = rtnl_open(&sw.rtnl, sw.loop, on_netlink, &sw);
 	if (ret < 0) {
 		log_error("cannot start: %s", strerror(-ret));
-		switch_fini(&sw);
+		switchd_fini(&sw);
 		return EXIT_FAILURE;
 	}
+	sw.port_host.rtnl = sw.rtnl;
 	notify_init(sw.loop);
 	start_watchers(&sw, &signals);
 	ret = start(&sw, desired, &err);
@@ -279,7 +198,7 @@ static int serve(const char *config_file, struct desired *desired)
 	}
 	stop_watchers(&sw, &signals);
 	notify_close();
-	switch_fini(&sw);
+	switchd_fini(&sw);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -102,6 +102,14 @@ static inline struct segment_encap *segment_encap_of(struct encap *encap)
 	return (struct segment_encap *)encap;
 }
 
+/*
+ * An empty switch, in memory: whoever runs it opens what it needs of the system
+ * (control, rtnl, port_host.rtnl). 0 or -ENOMEM; switchd_fini() is due either way,
+ * and takes everything down.
+ */
+int switchd_init(struct switchd *sw, const char *config_file);
+void switchd_fini(struct switchd *sw);
+
 struct uplink *switchd_uplink(const struct switchd *sw, const char *name);
 struct segment *switchd_segment(const struct switchd *sw, const char *name);
 struct port *switchd_port(const struct switchd *sw, const char *name);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/switchd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/ctl.h"
+#include "lib/names.h"
+#include "switchd/capture.h"
+#include "switchd/commit.h"
+#include "switchd/events.h"
+#include "switchd/forward.h"
+#include "switchd/ports.h"
+#include "switchd/rtnl.h"
+
+/* Small buffers hold what segmentation makes of superframes until it is sent. */
+#define POOL_SMALL   2048u
+#define POOL_LARGE   256u
+#define FDB_CAPACITY (4u << 20)
+
+struct uplink *switchd_uplink(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->uplink_names, name);
+}
+
+struct segment *switchd_segment(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->segment_names, name);
+}
+
+struct port *switchd_port(const struct switchd *sw, const char *name)
+{
+	return names_find(sw->port_names, name);
+}
+
+int switchd_init(struct switchd *sw, const char *config_file)
+{
+	struct hash_key key;
+
+	memset(sw, 0, sizeof(*sw));
+	sw->config_file = config_file;
+	sw->now = sw->started = clock_ms();
+	list_init(&sw->uplinks);
+	list_init(&sw->segments);
+	list_init(&sw->ports);
+	list_init(&sw->dirty_ports);
+	list_init(&sw->dirty_encaps);
+	list_init(&sw->captures);
+	hash_key_random(&key);
+	sw->loop = ev_loop_new(EVFLAG_NOENV);
+	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);
+	sw->fdb = fdb_create(&key, FDB_CAPACITY);
+	sw->uplink_names = names_create();
+	sw->segment_names = names_create();
+	sw->port_names = names_create();
+	sw->segment_by_number = calloc(FDB_SEGMENTS_MAX, sizeof(struct segment *));
+	if (!sw->loop || !sw->pool || !sw->fdb || !sw->uplink_names || !sw->segment_names ||
+	    !sw->port_names || !sw->segment_by_number)
+		return -ENOMEM;
+	fdb_on_event(sw->fdb, event_fdb, sw);
+	sw->encap_host.loop = sw->loop;
+	sw->encap_host.pool = sw->pool;
+	sw->encap_host.deliver = forward_from_encap;
+	sw->encap_host.stray = &sw->stray;
+	sw->port_host.loop = sw->loop;
+	sw->port_host.pool = sw->pool;
+	sw->port_host.receive = forward_from_port;
+	sw->port_host.changed = ports_changed;
+	sw->port_host.lost = ports_lost;
+	return 0;
+}
+
+void switchd_fini(struct switchd *sw)
+{
+	commit_clear(sw);
+	ctl_server_close(sw->control);
+	sw->control = NULL;
+	list_for_each_safe (&sw->captures, it)
+		capture_stop(capture_of_link(it));
+	rtnl_close(sw->rtnl);
+	fdb_destroy(sw->fdb);
+	names_destroy(sw->uplink_names);
+	names_destroy(sw->segment_names);
+	names_destroy(sw->port_names);
+	free(sw->segment_by_number);
+	free(sw->port_by_number);
+	frame_pool_destroy(sw->pool);
+	if (sw->loop)
+		ev_loop_destroy(sw->loop);
+}
