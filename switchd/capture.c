@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,11 +40,23 @@ struct capture {
 	int fd;
 	int fd_flags; /* to restore; -1: not changed */
 	enum capture_format format;
-	ev_io hangup;	/* the reader's */
-	ev_io writable; /* active while the reader has not taken all */
+	bool watched; /* among the readers */
+	bool waiting; /* for the reader to take more */
 	uint8_t *buffer;
 	size_t start, used;
 };
+
+/*
+ * Readers that may be slow or hang up. Their descriptors came from other processes,
+ * which may still hold the same open files: epoll forgets such a file only if it
+ * is told to, and libev, which leaves that to close(), takes what it hears
+ * afterwards for a fork. So they have an epoll instance of their own inside
+ * libev's. Without it, before capture_open(), each turn of the loop tries.
+ */
+static struct {
+	int epoll;
+	ev_io io;
+} readers = {.epoll = -1};
 
 /* A frame whose tag was put back, for filters. */
 static uint8_t scratch[FRAME_LARGE + VLAN_TAG_LEN];
@@ -60,6 +73,24 @@ static const char *source_name(const struct capture *capture)
 
 /* ---- the way to a file, pipe or socket ---- */
 
+/* Whether to be told that the reader can take more; of its end we are told anyhow. */
+static void watch(struct capture *capture, bool waiting)
+{
+	struct epoll_event event = {.events = waiting ? EPOLLOUT : 0, .data.ptr = capture};
+
+	if (!capture->watched || capture->waiting == waiting)
+		return;
+	(void)epoll_ctl(readers.epoll, EPOLL_CTL_MOD, capture->fd, &event); /* @syscall epoll_ctl */
+	capture->waiting = waiting;
+}
+
+static void unwatch(struct capture *capture)
+{
+	if (capture->watched)
+		(void)epoll_ctl(readers.epoll, EPOLL_CTL_DEL, capture->fd, NULL);
+	capture->watched = capture->waiting = false;
+}
+
 static void end_later(struct capture *capture, const char *why)
 {
 	if (capture->name)
@@ -67,8 +98,7 @@ static void end_later(struct capture *capture, const char *why)
 			 capture->file ? capture->file : "", capture->file ? ": " : "", why);
 	else
 		log_debug("live capture of %s has ended: %s", source_name(capture), why);
-	ev_io_stop(capture->sw->loop, &capture->hangup);
-	ev_io_stop(capture->sw->loop, &capture->writable);
+	unwatch(capture);
 	capture->dead = true;
 }
 
@@ -83,43 +113,35 @@ static void drain(struct capture *capture)
 			capture->start += (size_t)n;
 			capture->used -= (size_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
-			ev_io_start(capture->sw->loop, &capture->writable);
+			watch(capture, true);
 			return;
-		} else if (n == 0 || errno != EINTR) {
-			end_later(capture, n == 0	    ? "nothing can be written"
-					   : errno == EPIPE ? "nobody reads it any more"
-							    : strerror(errno));
+		} else if (n == 0) {
+			end_later(capture, "nothing can be written");
+		} else if (errno != EINTR) {
+			end_later(capture,
+				  errno == EPIPE ? "nobody reads it any more" : strerror(errno));
 		}
 	}
 	capture->start = 0;
-	ev_io_stop(capture->sw->loop, &capture->writable);
+	watch(capture, false);
 }
 
-static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+static void on_readers(struct ev_loop *loop, ev_io *io, int events)
 {
+	struct epoll_event ready[16];
+	int count = epoll_wait(readers.epoll, ready, 16, 0); /* @syscall epoll_wait epoll_pwait */
+
 	(void)loop;
+	(void)io;
 	(void)events;
-	drain(io->data);
-}
+	for (int i = 0; i < count; i++) {
+		struct capture *capture = ready[i].data.ptr;
 
-/* Of a pipe's write end only an error can be "readable": nobody reads it any more.
- * A socket's peer may say something, which nobody wants to know. */
-static void on_hangup(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct capture *capture = io->data;
-	char nothing[256];
-	ssize_t n = read(capture->fd, nothing, sizeof(nothing)); /* @syscall read */
-
-	(void)events;
-	if (n == 0) /* half closed, perhaps: EPIPE will tell */
-		ev_io_stop(loop, io);
-	else if (n < 0 && errno != EAGAIN && errno != EINTR)
-		end_later(capture, "nobody reads it any more");
-}
-
-static bool waiting(const struct capture *capture)
-{
-	return ev_is_active(&capture->writable);
+		if (ready[i].events & (EPOLLERR | EPOLLHUP))
+			end_later(capture, "nobody reads it any more");
+		else
+			drain(capture);
+	}
 }
 
 static void record(struct capture *capture, const struct frame *frame, enum capture_direction dir,
@@ -140,7 +162,7 @@ static void record(struct capture *capture, const struct frame *frame, enum capt
 				  BUFFER_SIZE - capture->start - capture->used);
 	capture->used += n;
 	capture->frames++;
-	if (capture->used >= BUFFER_SIZE / 2 && !waiting(capture))
+	if (capture->used >= BUFFER_SIZE / 2 && !capture->waiting)
 		drain(capture);
 }
 
@@ -262,19 +284,16 @@ static int check(const struct switchd *sw, const struct capture_spec *spec, stru
 }
 
 /*
- * A regular file never makes us wait for anybody else, and epoll takes none.
- * Everything else is a reader that may be slow.
+ * A regular file makes us wait for nobody, and epoll takes none. Everything else
+ * has a reader that may be slow.
  * @syscall newfstatat fstat fcntl
  */
 static int prepare_fd(struct capture *capture, struct err *err)
 {
+	struct epoll_event event = {.data.ptr = capture};
 	struct stat st;
 	int flags;
 
-	capture->fd_flags = -1;
-	ev_io_init(&capture->writable, on_writable, capture->fd, EV_WRITE);
-	ev_io_init(&capture->hangup, on_hangup, capture->fd, EV_READ);
-	capture->writable.data = capture->hangup.data = capture;
 	if (fstat(capture->fd, &st) < 0)
 		return err_set(err, errno, "the file to write: %s", strerror(errno));
 	if (S_ISREG(st.st_mode))
@@ -285,8 +304,9 @@ static int prepare_fd(struct capture *capture, struct err *err)
 		return err_set(err, errno, "the file to write: %s", strerror(errno));
 	if (!(flags & O_NONBLOCK))
 		capture->fd_flags = flags;
-	if (S_ISSOCK(st.st_mode) || (S_ISFIFO(st.st_mode) && (flags & O_ACCMODE) == O_WRONLY))
-		ev_io_start(capture->sw->loop, &capture->hangup);
+	if (readers.epoll >= 0)
+		capture->watched =
+		    epoll_ctl(readers.epoll, EPOLL_CTL_ADD, capture->fd, &event) == 0;
 	return 0;
 }
 
@@ -310,8 +330,7 @@ static void destroy(struct capture *capture)
 	list_del(&capture->link);
 	list_del(&capture->by_source);
 	if (capture->fd >= 0) {
-		ev_io_stop(capture->sw->loop, &capture->hangup);
-		ev_io_stop(capture->sw->loop, &capture->writable);
+		unwatch(capture);
 		if (capture->fd_flags >= 0)
 			(void)fcntl(capture->fd, F_SETFL, capture->fd_flags);
 		close(capture->fd); /* @syscall close */
@@ -414,10 +433,27 @@ void capture_segment_gone(struct segment *segment)
 	}
 }
 
-void capture_stop_all(struct switchd *sw)
+int capture_open(struct switchd *sw)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	readers.epoll = fd;
+	ev_io_init(&readers.io, on_readers, fd, EV_READ);
+	ev_io_start(sw->loop, &readers.io);
+	return 0;
+}
+
+void capture_close(struct switchd *sw)
 {
 	list_for_each_safe (&sw->captures, it)
 		stop_and_tell(container_of(it, struct capture, link));
+	if (readers.epoll < 0)
+		return;
+	ev_io_stop(sw->loop, &readers.io);
+	close(readers.epoll);
+	readers.epoll = -1;
 }
 
 void capture_flush(struct switchd *sw)
@@ -425,7 +461,7 @@ void capture_flush(struct switchd *sw)
 	list_for_each_safe (&sw->captures, it) {
 		struct capture *capture = container_of(it, struct capture, link);
 
-		if (capture->fd >= 0 && !waiting(capture))
+		if (capture->fd >= 0 && !capture->waiting)
 			drain(capture);
 		if (capture->dead)
 			stop_and_tell(capture);

@@ -41,6 +41,12 @@ struct capture_spec {
 	void *arg;
 };
 
+/* Once, before the sandbox, when sw->loop is there; negative errno on failure. */
+int capture_open(struct switchd *sw);
+
+/* Ends all captures, and what capture_open() has opened. */
+void capture_close(struct switchd *sw);
+
 /*
  * Starts a capture. 0 and *capture; -EEXIST for a name in use, -EINVAL for a
  * filter that is not valid or a port mirrored to itself, -ENOMEM. On failure fd
@@ -58,9 +64,6 @@ int capture_stop_name(struct switchd *sw, const char *name);
 /* Ends captures of, and to, a port, or of a segment, that is about to go. */
 void capture_port_gone(struct port *port);
 void capture_segment_gone(struct segment *segment);
-
-/* Ends all of them, at the end of the process. */
-void capture_stop_all(struct switchd *sw);
 
 /* Writes what this turn of the loop has captured, and takes away captures that
  * cannot go on. Once a turn, before the loop sleeps. */
