@@ -94,10 +94,11 @@ static bool check_names(const struct check *check, enum desired_kind kind)
 static bool check_uplink(const struct check *check, const struct uplink_conf *uplink)
 {
 	const struct ipaddr *addresses = uplink->addresses.items;
-	uint16_t seen = 0;
+	bool seen[2] = {false, false}; /* IPv4, IPv6 */
 
 	for (size_t i = 0; i < uplink->addresses.count; i++) {
 		const struct ipaddr *addr = &addresses[i];
+		bool *family = &seen[addr->family == AF_INET6];
 		char text[ADDR_STRLEN];
 
 		if (ipaddr_is_multicast(addr) || ipaddr_is_unspecified(addr) ||
@@ -106,12 +107,12 @@ static bool check_uplink(const struct check *check, const struct uplink_conf *up
 					 "uplink \"%s\": key \"address\": %s is not the address of "
 					 "a host",
 					 uplink->name, ipaddr_format(addr, text));
-		if (addr->family == seen)
+		if (*family)
 			return conf_fail(uplink, check->err,
 					 "uplink \"%s\": key \"address\": %s is the second of its "
 					 "family (one IPv4 and one IPv6 address at most)",
 					 uplink->name, ipaddr_format(addr, text));
-		seen = addr->family;
+		*family = true;
 	}
 	if (uplink->fast == FAST_BPF)
 		return conf_fail(uplink, check->err,
