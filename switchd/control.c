@@ -26,7 +26,8 @@ static const char *need_string(struct ctl_conn *conn, const json_t *args, const 
 	const char *value = arg_string(args, key);
 
 	if (!value)
-		ctl_fail(conn, "\"%s\" is missing", key);
+		ctl_fail(conn, "\"%s\" is %s", key,
+			 json_object_get(args, key) ? "not a string" : "missing");
 	return value;
 }
 
@@ -121,7 +122,7 @@ static void do_port_set(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 		return;
 	owner = port->conf->owner;
 	merged = conf_to_json(port->ops->schema, port->conf);
-	if (!merged || json_object_update(merged, args) < 0) {
+	if (!merged || json_object_update_recursive(merged, args) < 0) {
 		json_decref(merged);
 		ctl_fail(conn, "out of memory");
 		return;
@@ -361,10 +362,32 @@ bad:
 	return false;
 }
 
+/* A live capture lasts as long as its client, and the other way round. */
+struct live_capture {
+	struct capture *capture;
+	struct ctl_conn *conn;
+};
+
+static void live_hangup(void *arg)
+{
+	struct live_capture *live = arg;
+
+	capture_stop(live->capture);
+	free(live);
+}
+
+static void live_ended(void *arg)
+{
+	struct live_capture *live = arg;
+
+	ctl_on_hangup(live->conn, NULL, NULL);
+	free(live);
+}
+
 static void do_pcap(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
 	struct capture_spec spec = {.fd = -1, .format = CAPTURE_PCAP};
-	struct capture *capture;
+	struct live_capture *live;
 	struct err err;
 
 	if (!capture_target(sw, conn, args, &spec))
@@ -377,9 +400,24 @@ static void do_pcap(struct switchd *sw, struct ctl_conn *conn, json_t *args, int
 		ctl_fail(conn, "the filter is not a list of BPF instructions");
 		return;
 	}
+	live = calloc(1, sizeof(*live));
+	if (!live) {
+		free(spec.filter.bf_insns);
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	live->conn = conn;
+	spec.ended = live_ended;
+	spec.arg = live;
 	spec.fd = *fd;
 	*fd = -1;
-	answer(conn, capture_start(sw, &spec, &capture, &err), &err);
+	if (capture_start(sw, &spec, &live->capture, &err) < 0) {
+		free(live);
+		ctl_fail(conn, "%s", err.text);
+		return;
+	}
+	ctl_on_hangup(conn, live_hangup, live);
+	ctl_ok(conn, NULL);
 }
 
 /* ---- trace ---- */
@@ -541,9 +579,28 @@ static const struct {
     {"version", do_version, NULL},
 };
 
+/* Names are strings wherever they stand: what is not would be taken for missing. */
+static bool names_are_strings(struct ctl_conn *conn, const json_t *args)
+{
+	static const char *const keys[] = {"name", "segment", "port", "to_port", "file"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const json_t *value = json_object_get(args, keys[i]);
+
+		if (value && !json_is_string(value)) {
+			ctl_fail(conn, "\"%s\" is not a string", keys[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
 void control_request(void *arg, struct ctl_conn *conn, const char *command, json_t *args, int *fd)
 {
 	struct switchd *sw = arg;
+
+	if (!names_are_strings(conn, args))
+		return;
 
 	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
 		if (strcmp(handlers[i].command, command) != 0)
