@@ -72,8 +72,8 @@ def main():
             done = subprocess.run([switchd, "-t", "-c", file.name], capture_output=True, text=True,
                                   timeout=20, errors="replace")
             tried += 1
-            lines = done.stderr.strip().splitlines()
-            if done.returncode != 1 or not lines or not re.match(re.escape(file.name) + r":\d+: .", lines[-1]):
+            lines = done.stderr.splitlines()
+            if done.returncode != 1 or not lines or not re.match(re.escape(file.name) + r":\d+: .", lines[0]):
                 wrong += 1
                 print(f"{what}: status {done.returncode}, {done.stderr.strip()[:300]!r}")
     print(f"{tried} mutations, {wrong} not refused as they should be")
