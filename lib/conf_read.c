@@ -4,7 +4,7 @@
  * must not depend on: a number beyond 32 bits without a final L loses its upper
  * bits, "\x00" ends a string, a comment that nobody closes swallows the rest,
  * and including a folder calls exit(). One pass over the tokens refuses them
- * before libconfig sees the text.
+ * before libconfig sees the text; conf_parse sees what libconfig made of it.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -26,22 +26,18 @@ const char *__lsan_default_suppressions(void)
 struct scan {
 	const char *at;
 	int line;
-	const char *fault; /* what is wrong; NULL: nothing */
-	int fault_line;
-	const char *fault_at;
+	const char *name;
+	struct err *err;
 };
 
-static bool scan_fail(struct scan *scan, const char *at, int line, const char *what)
+static bool scan_fail(const struct scan *scan, int line, const char *what)
 {
-	scan->fault = what;
-	scan->fault_line = line;
-	scan->fault_at = at;
+	(void)err_set(scan->err, EINVAL, "%s:%d: %s", scan->name, line, what);
 	return false;
 }
 
 static bool scan_comment(struct scan *scan)
 {
-	const char *start = scan->at;
 	int line = scan->line;
 
 	for (scan->at += 2; scan->at[0]; scan->at++) {
@@ -52,30 +48,29 @@ static bool scan_comment(struct scan *scan)
 		if (scan->at[0] == '\n')
 			scan->line++;
 	}
-	return scan_fail(scan, start, line, "the comment that starts here has no end");
+	return scan_fail(scan, line, "the comment that starts here has no end");
 }
 
+/*
+ * libconfig lets strings run over lines; no value may have a newline, and one
+ * quote that is missing would turn the rest of the file inside out.
+ */
 static bool scan_string(struct scan *scan)
 {
-	const char *start = scan->at;
-	int line = scan->line;
-
-	for (scan->at++; scan->at[0]; scan->at++) {
+	for (scan->at++; scan->at[0] && scan->at[0] != '\n'; scan->at++) {
 		if (scan->at[0] == '"') {
 			scan->at++;
 			return true;
 		}
-		if (scan->at[0] == '\n')
-			scan->line++;
 		if (scan->at[0] != '\\' || !scan->at[1])
 			continue;
 		scan->at++;
-		if (scan->at[0] == '\n')
-			scan->line++;
 		if (strncmp(scan->at, "x00", 3) == 0 || strncmp(scan->at, "X00", 3) == 0)
-			return scan_fail(scan, start, scan->line, "a string cannot contain \\x00");
+			return scan_fail(scan, scan->line, "a string cannot contain \\x00");
+		if (scan->at[0] == '\n')
+			break;
 	}
-	return scan_fail(scan, start, line, "the string that starts here has no end");
+	return scan_fail(scan, scan->line, "a string has no end on its line");
 }
 
 /* libconfig's own limits, which it does not check: 32 bits, with L 64. */
@@ -102,8 +97,7 @@ static bool scan_number(struct scan *scan)
 		fits = fits && value <= (hex ? UINT32_MAX : (unsigned long long)INT32_MAX);
 	scan->at = end + strspn(end, "L");
 	if (!fits)
-		return scan_fail(scan, start, scan->line,
-				 "a number beyond 32 bits is out of every range");
+		return scan_fail(scan, scan->line, "a number beyond 32 bits is out of every range");
 	return true;
 }
 
@@ -171,52 +165,22 @@ static char *intern(const char *name)
 	return it->name;
 }
 
-static bool read_string(config_t *config, const char *text, const char *name, struct err *err)
-{
-	const char *what;
-	int line;
-
-	if (config_read_string(config, text))
-		return true;
-	what = config_error_text(config);
-	line = config_error_line(config);
-	(void)err_set(err, EINVAL, "%s:%d: %s", name, line > 0 ? line : 1,
-		      what ? what : "syntax error");
-	return false;
-}
-
-/*
- * A missing quote turns the text inside out from there to the end, where the
- * scan stumbles: libconfig may have something to say about an earlier line.
- */
-static bool read_faulty(config_t *config, const struct scan *scan, const char *text,
-			const char *name, struct err *err)
-{
-	size_t len = (size_t)(scan->fault_at - text);
-	char *sane = conf_alloc(1, len + 1);
-
-	memcpy(sane, text, len);
-	if (read_string(config, sane, name, err) || config_error_line(config) >= scan->fault_line)
-		(void)err_set(err, EINVAL, "%s:%d: %s", name, scan->fault_line, scan->fault);
-	free(sane);
-	return false;
-}
-
 bool conf_read(config_t *config, const char *text, const char *name, struct err *err)
 {
-	struct scan scan = {.at = text, .line = 1};
+	struct scan scan = {.at = text, .line = 1, .name = name, .err = err};
 	int line = find_include(text);
 
-	if (line) {
-		(void)err_set(err, EINVAL, "%s:%d: @include is not supported", name, line);
-		return false;
+	if (line)
+		return scan_fail(&scan, line, "@include is not supported");
+	while (*scan.at)
+		if (!scan_token(&scan))
+			return false;
+	if (!config_read_string(config, text)) {
+		const char *what = config_error_text(config);
+
+		line = config_error_line(config);
+		return scan_fail(&scan, line > 0 ? line : 1, what ? what : "syntax error");
 	}
-	while (*scan.at && scan_token(&scan))
-		;
-	if (scan.fault)
-		return read_faulty(config, &scan, text, name, err);
-	if (!read_string(config, text, name, err))
-		return false;
 	/* libconfig knows no name for text in memory; conf_parse looks here. */
 	config_setting_set_hook(config_root_setting(config), intern(name));
 	return true;
