@@ -178,6 +178,8 @@ static int serve(const char *config_file, struct desired *desired)
 
 	if (ret == 0)
 		ret = rtnl_open(&sw.rtnl, sw.loop, on_netlink, &sw);
+	if (ret == 0)
+		ret = capture_open(&sw);
 	if (ret < 0) {
 		log_error("cannot start: %s", strerror(-ret));
 		switchd_fini(&sw);

@@ -77,8 +77,7 @@ void switchd_fini(struct switchd *sw)
 	commit_clear(sw);
 	ctl_server_close(sw->control);
 	sw->control = NULL;
-	list_for_each_safe (&sw->captures, it)
-		capture_stop(capture_of_link(it));
+	capture_close(sw);
 	rtnl_close(sw->rtnl);
 	fdb_destroy(sw->fdb);
 	names_destroy(sw->uplink_names);

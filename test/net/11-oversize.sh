@@ -47,7 +47,7 @@ mtu_of() {
 check "the MTU that fits is 1464" equal "$(mtu_of clip)" 1464
 check "four less where tags pass" equal "$(mtu_of tagged)" 1460
 check "and a TAP's largest where nothing leaves the host" equal "$(mtu_of local)" 65521
-check "an \`mtu\` that is given is set" equal "$(on vm1 cat /sys/class/net/eth0/mtu)" 1500
+check "an \`mtu\` that is given is set" equal "$(on vm1 ip -o link show eth0 | sed 's/.* mtu \([0-9]*\) .*/\1/')" 1500
 
 big() { # GUEST ADDRESS: one ping that fills an MTU of 1500
 	on "$1" ping -q -n -c 3 -i 0.2 -w 3 -s 1472 "$2" >/dev/null 2>&1
