@@ -19,7 +19,7 @@ const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
 {
-	return "leak:strbuf_append";
+	return "leak:strbuf_append\nleak:libconfig_yylex";
 }
 #endif
 
