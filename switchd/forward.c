@@ -82,6 +82,30 @@ static bool strip_priority_tag(struct frame *frame)
 	return frame_pull(frame, VLAN_TAG_LEN);
 }
 
+/* A tag that came beside the bytes goes back among them, for all who send the frame on. */
+static bool put_tag_back(struct frame *frame)
+{
+	const uint16_t tag[2] = {htons(frame->tag.tpid), htons(frame->tag.tci)};
+	struct mac macs[2];
+	uint8_t *data;
+
+	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
+		return false;
+	data = frame_push(frame, VLAN_TAG_LEN);
+	if (!data)
+		return false;
+	memcpy(data, macs, sizeof(macs));
+	memcpy(data + sizeof(macs), tag, sizeof(tag));
+	frame->tag.tpid = 0;
+	return true;
+}
+
+/* One in the bytes may be cut off, or the type that follows it. */
+static bool tag_is_whole(const struct frame *frame)
+{
+	return frame->tag.tpid || frame->len >= ETH_HEADER_LEN + VLAN_TAG_LEN;
+}
+
 static enum reason check_tags(struct pass *p)
 {
 	struct frame *frame = p->frame;
@@ -89,16 +113,16 @@ static enum reason check_tags(struct pass *p)
 
 	if (!packet_tag(frame, &tpid, &tci))
 		return REASON_NONE;
-	if (tpid == ETHERTYPE_CTAG && (tci & 0xfff) == 0 && frame->len >= 18) {
+	if (tpid == ETHERTYPE_CTAG && (tci & 0xfff) == 0 && tag_is_whole(frame)) {
 		step(p, "sanity", "priority tag of VLAN 0 taken off");
 		if (!strip_priority_tag(frame))
 			return REASON_NO_BUFFER;
 		if (!packet_tag(frame, &tpid, &tci))
 			return REASON_NONE;
 	}
-	/* VID 4095 is reserved; 0xffff also stands for a tag that is cut off. */
-	if (p->segment->conf.tags == TAGS_PASS && (tci & 0xfff) != 0xfff)
-		return REASON_NONE;
+	/* VID 4095 is reserved. */
+	if (p->segment->conf.tags == TAGS_PASS && (tci & 0xfff) != 0xfff && tag_is_whole(frame))
+		return frame->tag.tpid == 0 || put_tag_back(frame) ? REASON_NONE : REASON_NO_BUFFER;
 	step(p, "sanity", "tag of VLAN %u, and this segment carries none", tci & 0xfffu);
 	return REASON_TAGGED;
 }
