@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encap/etherip.h"
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/control.h"
@@ -154,6 +155,7 @@ struct walk {
 	struct switchd *sw;
 	char **names;
 	size_t count, next;
+	bool strays; /* end with what belongs to no segment */
 	json_t *(*item)(struct switchd *sw, const char *name);
 };
 
@@ -287,11 +289,25 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 
 /* ---- encaps ---- */
 
-/* All encaps of one segment are one step of the walk. */
+/* What came from the wire for an encapsulation that we speak, and for no segment. */
+static json_t *stray_json(const struct switchd *sw)
+{
+	json_t *drops = drops_json(sw->stray.rx_drops);
+
+	if (json_object_size(drops) == 0) {
+		json_decref(drops);
+		return NULL;
+	}
+	return json_pack("{s:n, s:s, s:n, s:{s:o, s:{}}}", "segment", "type", etherip_ops.type,
+			 "uplink", "stats", "rx_drops", drops, "tx_drops");
+}
+
+/* All encaps of one segment are one step of the walk; last come the strays. */
 static bool encaps_next(void *state, struct ctl_conn *conn)
 {
 	struct walk *walk = state;
 	size_t end = walk->next + CHUNK;
+	json_t *stray;
 
 	for (; walk->next < walk->count && walk->next < end; walk->next++) {
 		const struct segment *segment = switchd_segment(walk->sw, walk->names[walk->next]);
@@ -299,7 +315,12 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 		for (size_t i = 0; segment && i < segment->encap_count; i++)
 			ctl_item(conn, encap_json(segment->encaps[i], true));
 	}
-	return walk->next < walk->count;
+	if (walk->next < walk->count)
+		return true;
+	stray = walk->strays ? stray_json(walk->sw) : NULL;
+	if (stray)
+		ctl_item(conn, stray);
+	return false;
 }
 
 void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args)
@@ -320,6 +341,7 @@ void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args
 		return;
 	}
 	walk->sw = sw;
+	walk->strays = !only;
 	list_for_each (&sw->segments, it) {
 		const char *name = segment_name_at(it);
 

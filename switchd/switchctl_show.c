@@ -233,6 +233,12 @@ static void show_encap(json_t *item)
 	static const char *const keys[] = {"group", "peers", "vid", NULL};
 	json_t *stats = take(item, "stats");
 
+	/* The last may stand for what belongs to no segment here. */
+	if (json_is_null(json_object_get(item, "segment"))) {
+		(void)fputs("no segment:", stdout);
+		json_object_del(item, "segment");
+		json_object_del(item, "uplink");
+	}
 	show_value(item, "segment", "", ":");
 	show_value(item, "type", " ", "");
 	show_key(item, "uplink");
