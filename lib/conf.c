@@ -56,7 +56,7 @@ const char *conf_show_text(const char *text, char buf[CONF_SHOWN])
 {
 	size_t i;
 
-	for (i = 0; text[i] && i < CONF_SHOWN - 4; i++)
+	for (i = 0; i < CONF_SHOWN - 4 && text[i]; i++)
 		buf[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
 	memcpy(buf + i, text[i] ? "..." : "", text[i] ? 4 : 1);
 	return buf;

@@ -348,14 +348,12 @@ void desired_keep(struct desired *to, const struct desired *from)
 	}
 }
 
-static int find_kind(const char *name, enum desired_kind *kind, struct err *err)
+/* An enum desired_kind, or -EINVAL. */
+static int find_kind(const char *name, struct err *err)
 {
-	for (int i = 0; i < DESIRED_KINDS; i++) {
-		if (strcmp(kind_names[i], name) == 0) {
-			*kind = (enum desired_kind)i;
-			return 0;
-		}
-	}
+	for (int i = 0; i < DESIRED_KINDS; i++)
+		if (strcmp(kind_names[i], name) == 0)
+			return i;
 	return err_set(err, EINVAL, "there is no kind of object \"%.40s\"", name);
 }
 
@@ -365,13 +363,14 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 	static const char *const keys[] = {"uplinks", "segments", "ports"};
 	struct desired added = {.host = NULL};
 	const struct desired_object *object;
-	enum desired_kind kind = DESIRED_KINDS;
+	enum desired_kind kind;
 	json_t *whole;
-	int r;
+	int r = find_kind(kind_name, err);
 
-	r = find_kind(kind_name, &kind, err);
 	if (r < 0)
 		return r;
+	kind = (enum desired_kind)r;
+	r = 0;
 	/* Wrapped into a whole configuration, since a port's schema hangs on its type. */
 	whole = json_pack("{s:[O]}", keys[kind], json);
 	if (!whole)
@@ -395,12 +394,13 @@ out:
 
 int desired_del(struct desired *desired, const char *kind_name, const char *name, struct err *err)
 {
-	enum desired_kind kind = DESIRED_KINDS;
+	enum desired_kind kind;
 	size_t at;
-	int r = find_kind(kind_name, &kind, err);
+	int r = find_kind(kind_name, err);
 
 	if (r < 0)
 		return r;
+	kind = (enum desired_kind)r;
 	if (!find(desired, kind, name, &at))
 		return err_set(err, ENOENT, "there is no %s \"%.63s\"", kind_name, name);
 	delete_at(desired, kind, at);

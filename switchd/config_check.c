@@ -276,8 +276,8 @@ static struct encap_ref *list_encaps(const struct desired *desired, size_t *coun
 static bool check_encap_pair(const struct check *check, const struct encap_ref *first,
 			     const struct encap_ref *second)
 {
-	if (!first->ops->conflict(first->conf, first->segment->id, second->conf,
-				  second->segment->id))
+	if (!first->ops->conflict || !first->ops->conflict(first->conf, first->segment->id,
+							   second->conf, second->segment->id))
 		return true;
 	return conf_fail(second->conf, check->err,
 			 "segment \"%s\": this %s encap and one of segment \"%s\" cannot both be: "
@@ -292,8 +292,6 @@ static bool check_encaps(const struct check *check)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
-		if (!refs[i].ops->conflict)
-			continue;
 		for (size_t j = i; ok && j > 0 && refs[j - 1].ops == refs[i].ops &&
 				   refs[j - 1].segment->id == refs[i].segment->id;
 		     j--)

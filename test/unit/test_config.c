@@ -104,93 +104,91 @@ static void build(char *buf, size_t size, enum where where, const char *key, con
 #define C94 C62 C32
 #define C32 "/abcdefghijklmnopqrstuvwxyz/abcd"
 
+static const struct {
+	enum where where;
+	const char *key;
+	/* Values that are fine and values that are not, separated by '|'. */
+	const char *good, *bad;
+} every[] = {
+    {TOP, "host", "\"a\"|\"A.b-c_9\"|\"" C62 "_\"",
+     "\"\"|\"a b\"|\"" C62 "__\"|\"a/b\"|\"\xc3\xa4\""},
+    {TOP, "control", "\"/x\"|\"x.sock\"|\"/" C62 "/" C32 "abcdefghijk\"",
+     "\"\"|\"/" C62 "/" C32 "abcdefghijkl\""},
+    {TOP, "user", "\"\"|\"nobody\"", "\"a b\"|0"},
+    {TOP, "run_dir", "\"/run/x\"|\"" C94 "\"", "\"\"|\"" C94 "a\""},
+    {TOP, "log_level", "\"error\"|\"warn\"|\"info\"|\"debug\"", "\"\"|\"Info\"|2"},
+    {TOP, "ids", "\"own\"|\"shared\"", "\"other\"|true"},
+    {TOP, "seccomp", "true|false|TRUE", "1|\"true\"|\"\""},
+    {TOP, "policy", "", "()|( { from = \"a\"; to = \"b\"; flow = \"open\"; } )"},
+    {TOP, "junctions", "", "()"},
+    {TOP, "segment", "", "()"},
+    {UPLINK, "name", "\"u\"", "\"x\"|\"\"|1"},
+    {UPLINK, "interface", "\"e\"|\"eth0.100\"|\"123456789012345\"",
+     "\"\"|\"1234567890123456\"|\"a/b\"|\"a b\"|\".\"|\"..\"|[ \"e\" ]"},
+    {UPLINK, "address",
+     "\"192.0.2.1\"|[]|[ \"192.0.2.1\" ]|( \"::1\" )|[ \"192.0.2.1\", \"2001:db8::1\" ]|"
+     "[ \"2001:db8::1\", \"192.0.2.1\" ]",
+     "\"\"|\"192.0.2.1/24\"|\"224.0.0.1\"|\"ff02::1\"|\"0.0.0.0\"|\"::\"|"
+     "\"255.255.255.255\"|[ \"192.0.2.1\", \"192.0.2.2\" ]|[ \"::1\", \"::2\" ]|"
+     "[ \"192.0.2.1\", \"::1\", \"192.0.2.2\" ]|\"eth0\""},
+    {UPLINK, "fast", "\"off\"|\"auto\"", "\"bpf\"|\"on\"|true"},
+    {UPLINK, "mtu", "", "1500"},
+    {SEGMENT, "id", "0|1|255|257|4094|0xffe", "-1|256|0x800|3840|4096|\"1\"|4294967297"},
+    {SEGMENT, "domain", "\"\"|\"red\"", "\"a b\"|1"},
+    {SEGMENT, "ageing", "0|1|1000000", "-1|1000001|1.0"},
+    {SEGMENT, "fdb_max", "1|4194304", "0|4194305"},
+    {SEGMENT, "fdb_port_max", "0|1|8192", "-1|8193|4194305"},
+    {SEGMENT, "tags", "\"drop\"|\"pass\"", "\"keep\"|false"},
+    {SEGMENT, "reserved", "[]|0|0x0f|[ 0x00, 0x02, 0x03, 0x0e, 0x0f ]",
+     "1|[ 0x00, 0x01 ]|16|-1|[ \"3\" ]"},
+    {SEGMENT, "isolated", "true|false", "0"},
+    {SEGMENT, "storm", "0|1|10000000", "-1|10000001"},
+    {SEGMENT, "encap", "()|[]",
+     "{}|( {} )|( { type = \"dot1q\"; vid = 1; } )|( { type = \"macrewrite\"; } )|"
+     "( { type = \"vxlan\"; } )|( { type = \"substrate\"; } )|( { type = \"gre\"; } )|"
+     "( { type = \"etherip\"; } )|( { type = \"etherip\"; uplink = \"u\"; } )"},
+    {SEGMENT, "policy", "", "\"open\""},
+    {ETHERIP, "uplink", "\"u\"", "\"x\"|\"\"|1"},
+    {ETHERIP, "relay", "false", "true|0"},
+    {ETHERIP, "group", "\"239.192.0.1\"|\"ff18::1\"",
+     "\"192.0.2.1\"|\"\"|[ \"239.192.0.1\" ]|\"224.0.0.1\""},
+    {ETHERIP, "peers", "\"192.0.2.2\"|[ \"192.0.2.2\", \"2001:db8::2\" ]",
+     "\"239.1.1.1\"|\"0.0.0.0\"|[ \"192.0.2.2\", \"192.0.2.2\" ]|\"x\""},
+    {ETHERIP, "sources", "\"192.0.2.0/24\"|[ \"10.0.0.1\", \"2001:db8::/32\" ]",
+     "\"192.0.2.1/24\"|1"},
+    {ETHERIP, "nibbles", "\"rfc\"|\"swapped\"", "\"other\""},
+    {ETHERIP, "ttl", "1|255", "0|256"},
+    {ETHERIP, "transport", "\"ip\"", "\"udp\"|\"tcp\""},
+    {ETHERIP, "port", "", "1234"},
+    {ETHERIP, "oversize", "\"clip\"|\"fragment\"|\"drop\"", "\"\""},
+    {ETHERIP, "clamp_mss", "true|false", "1"},
+    {ETHERIP, "vid", "", "1"},
+    {PORT, "name", "\"" C62 "_\"", "\"" C62 "__\"|\"\"|\"a b\"|1"},
+    {PORT, "type", "\"tap\"", "\"netdev\"|\"stream\"|\"dgram\"|\"vde\"|\"udp\"|\"tun\"|\"\"|1"},
+    {PORT, "segment", "\"s\"", "\"x\"|\"\"|1"},
+    {PORT, "state", "\"open\"|\"locked\"", "\"up\"|true"},
+    {PORT, "macs", "[]|\"52:54:00:00:00:01\"|[ \"52:54:00:00:00:01\", \"52-54-00-00-00-02\" ]",
+     "\"01:00:5e:00:00:01\"|\"ff:ff:ff:ff:ff:ff\"|\"00:00:00:00:00:00\"|\"x\""},
+    {PORT, "addresses", "[]|\"10.0.0.1\"|[ \"10.0.0.0/8\", \"::/0\" ]", "\"10.0.0.1/8\"|1"},
+    {PORT, "guard", "{}|{ arp = true; dhcp = true; ra = true; mac = true; ip = true; }",
+     "true|{ arp = 1; }|{ dns = true; }|( {} )"},
+    {PORT, "isolated", "true|false", "\"no\""},
+    {PORT, "services", "", "()"},
+    {PORT, "ifname", "\"tap0\"|\"123456789012345\"", "\"\"|\"1234567890123456\"|\"a/b\"|1"},
+    {PORT, "netns", "\"vm1\"|\"/run/netns/x\"", "\"\"|\"a/b\"|\"..\"|1"},
+    {PORT, "mac", "\"52:54:00:00:00:01\"|\"02:00:00:00:00:00\"",
+     "\"01:00:00:00:00:00\"|\"00:00:00:00:00:00\"|\"x\"|[ \"52:54:00:00:00:01\" ]"},
+    {PORT, "mtu", "68|1464|65521", "0|67|65522|\"1500\""},
+    {PORT, "trunk", "", "( { vid = 1; segment = \"s\"; } )"},
+    {PORT, "native", "", "\"s\""},
+};
+
 static void every_key(void **state)
 {
-	static const struct {
-		enum where where;
-		const char *key;
-		/* Values that are fine and values that are not, separated by '|'. */
-		const char *good, *bad;
-	} keys[] = {
-	    {TOP, "host", "\"a\"|\"A.b-c_9\"|\"" C62 "_\"",
-	     "\"\"|\"a b\"|\"" C62 "__\"|\"a/b\"|\"\xc3\xa4\""},
-	    {TOP, "control", "\"/x\"|\"x.sock\"|\"/" C62 "/" C32 "abcdefghijk\"",
-	     "\"\"|\"/" C62 "/" C32 "abcdefghijkl\""},
-	    {TOP, "user", "\"\"|\"nobody\"", "\"a b\"|0"},
-	    {TOP, "run_dir", "\"/run/x\"|\"" C94 "\"", "\"\"|\"" C94 "a\""},
-	    {TOP, "log_level", "\"error\"|\"warn\"|\"info\"|\"debug\"", "\"\"|\"Info\"|2"},
-	    {TOP, "ids", "\"own\"|\"shared\"", "\"other\"|true"},
-	    {TOP, "seccomp", "true|false|TRUE", "1|\"true\"|\"\""},
-	    {TOP, "policy", "", "()|( { from = \"a\"; to = \"b\"; flow = \"open\"; } )"},
-	    {TOP, "junctions", "", "()"},
-	    {TOP, "segment", "", "()"},
-	    {UPLINK, "name", "\"u\"", "\"x\"|\"\"|1"},
-	    {UPLINK, "interface", "\"e\"|\"eth0.100\"|\"123456789012345\"",
-	     "\"\"|\"1234567890123456\"|\"a/b\"|\"a b\"|\".\"|\"..\"|[ \"e\" ]"},
-	    {UPLINK, "address",
-	     "\"192.0.2.1\"|[]|[ \"192.0.2.1\" ]|( \"::1\" )|[ \"192.0.2.1\", \"2001:db8::1\" ]|"
-	     "[ \"2001:db8::1\", \"192.0.2.1\" ]",
-	     "\"\"|\"192.0.2.1/24\"|\"224.0.0.1\"|\"ff02::1\"|\"0.0.0.0\"|\"::\"|"
-	     "\"255.255.255.255\"|[ \"192.0.2.1\", \"192.0.2.2\" ]|[ \"::1\", \"::2\" ]|"
-	     "[ \"192.0.2.1\", \"::1\", \"192.0.2.2\" ]|\"eth0\""},
-	    {UPLINK, "fast", "\"off\"|\"auto\"", "\"bpf\"|\"on\"|true"},
-	    {UPLINK, "mtu", "", "1500"},
-	    {SEGMENT, "id", "0|1|255|257|4094|0xffe", "-1|256|0x800|3840|4096|\"1\"|4294967297"},
-	    {SEGMENT, "domain", "\"\"|\"red\"", "\"a b\"|1"},
-	    {SEGMENT, "ageing", "0|1|1000000", "-1|1000001|1.0"},
-	    {SEGMENT, "fdb_max", "1|4194304", "0|4194305"},
-	    {SEGMENT, "fdb_port_max", "0|1|8192", "-1|8193|4194305"},
-	    {SEGMENT, "tags", "\"drop\"|\"pass\"", "\"keep\"|false"},
-	    {SEGMENT, "reserved", "[]|0|0x0f|[ 0x00, 0x02, 0x03, 0x0e, 0x0f ]",
-	     "1|[ 0x00, 0x01 ]|16|-1|[ \"3\" ]"},
-	    {SEGMENT, "isolated", "true|false", "0"},
-	    {SEGMENT, "storm", "0|1|10000000", "-1|10000001"},
-	    {SEGMENT, "encap", "()|[]",
-	     "{}|( {} )|( { type = \"dot1q\"; vid = 1; } )|( { type = \"macrewrite\"; } )|"
-	     "( { type = \"vxlan\"; } )|( { type = \"substrate\"; } )|( { type = \"gre\"; } )|"
-	     "( { type = \"etherip\"; } )|( { type = \"etherip\"; uplink = \"u\"; } )"},
-	    {SEGMENT, "policy", "", "\"open\""},
-	    {ETHERIP, "uplink", "\"u\"", "\"x\"|\"\"|1"},
-	    {ETHERIP, "relay", "false", "true|0"},
-	    {ETHERIP, "group", "\"239.192.0.1\"|\"ff18::1\"",
-	     "\"192.0.2.1\"|\"\"|[ \"239.192.0.1\" ]|\"224.0.0.1\""},
-	    {ETHERIP, "peers", "\"192.0.2.2\"|[ \"192.0.2.2\", \"2001:db8::2\" ]",
-	     "\"239.1.1.1\"|\"0.0.0.0\"|[ \"192.0.2.2\", \"192.0.2.2\" ]|\"x\""},
-	    {ETHERIP, "sources", "\"192.0.2.0/24\"|[ \"10.0.0.1\", \"2001:db8::/32\" ]",
-	     "\"192.0.2.1/24\"|1"},
-	    {ETHERIP, "nibbles", "\"rfc\"|\"swapped\"", "\"other\""},
-	    {ETHERIP, "ttl", "1|255", "0|256"},
-	    {ETHERIP, "transport", "\"ip\"", "\"udp\"|\"tcp\""},
-	    {ETHERIP, "port", "", "1234"},
-	    {ETHERIP, "oversize", "\"clip\"|\"fragment\"|\"drop\"", "\"\""},
-	    {ETHERIP, "clamp_mss", "true|false", "1"},
-	    {ETHERIP, "vid", "", "1"},
-	    {PORT, "name", "\"" C62 "_\"", "\"" C62 "__\"|\"\"|\"a b\"|1"},
-	    {PORT, "type", "\"tap\"",
-	     "\"netdev\"|\"stream\"|\"dgram\"|\"vde\"|\"udp\"|\"tun\"|\"\"|1"},
-	    {PORT, "segment", "\"s\"", "\"x\"|\"\"|1"},
-	    {PORT, "state", "\"open\"|\"locked\"", "\"up\"|true"},
-	    {PORT, "macs",
-	     "[]|\"52:54:00:00:00:01\"|[ \"52:54:00:00:00:01\", \"52-54-00-00-00-02\" ]",
-	     "\"01:00:5e:00:00:01\"|\"ff:ff:ff:ff:ff:ff\"|\"00:00:00:00:00:00\"|\"x\""},
-	    {PORT, "addresses", "[]|\"10.0.0.1\"|[ \"10.0.0.0/8\", \"::/0\" ]", "\"10.0.0.1/8\"|1"},
-	    {PORT, "guard", "{}|{ arp = true; dhcp = true; ra = true; mac = true; ip = true; }",
-	     "true|{ arp = 1; }|{ dns = true; }|( {} )"},
-	    {PORT, "isolated", "true|false", "\"no\""},
-	    {PORT, "services", "", "()"},
-	    {PORT, "ifname", "\"tap0\"|\"123456789012345\"", "\"\"|\"1234567890123456\"|\"a/b\"|1"},
-	    {PORT, "netns", "\"vm1\"|\"/run/netns/x\"", "\"\"|\"a/b\"|\"..\"|1"},
-	    {PORT, "mac", "\"52:54:00:00:00:01\"|\"02:00:00:00:00:00\"",
-	     "\"01:00:00:00:00:00\"|\"00:00:00:00:00:00\"|\"x\"|[ \"52:54:00:00:00:01\" ]"},
-	    {PORT, "mtu", "68|1464|65521", "0|67|65522|\"1500\""},
-	    {PORT, "trunk", "", "( { vid = 1; segment = \"s\"; } )"},
-	    {PORT, "native", "", "\"s\""},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
 		for (int good = 0; good < 2; good++) {
-			char *values = strdup(good ? keys[i].good : keys[i].bad);
+			char *values = strdup(good ? every[i].good : every[i].bad);
 			char *rest = values, *value;
 
 			assert_non_null(values);
@@ -199,9 +197,9 @@ static void every_key(void **state)
 				struct desired out;
 				struct err err;
 
-				build(text, sizeof(text), keys[i].where, keys[i].key, value);
+				build(text, sizeof(text), every[i].where, every[i].key, value);
 				/* A port of 63 characters needs another name for its TAP. */
-				if (keys[i].where == PORT && strcmp(keys[i].key, "name") == 0)
+				if (every[i].where == PORT && strcmp(every[i].key, "name") == 0)
 					(void)snprintf(strstr(text, "type = \"tap\"; "), 200,
 						       "type = \"tap\"; segment = \"s\"; "
 						       "ifname = \"t\"; name = %s; } );",
