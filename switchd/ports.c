@@ -202,9 +202,11 @@ static void move_to_segment(struct port *port, struct segment *segment)
 	list_del(&port->by_segment);
 	port->segment = segment;
 	list_add_tail(&segment->ports, &port->by_segment);
-	port->mtu = segment_port_mtu(segment);
-	if (port->state && port->ops->mtu_changed)
-		port->ops->mtu_changed(port);
+	if (port->mtu != segment_port_mtu(segment)) {
+		port->mtu = segment_port_mtu(segment);
+		if (port->state && port->ops->mtu_changed)
+			port->ops->mtu_changed(port);
+	}
 	announce_port(port);
 }
 

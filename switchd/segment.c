@@ -240,6 +240,19 @@ void segment_encaps_close(struct uplink *uplink)
 	}
 }
 
+void segment_encaps_restart(struct uplink *uplink)
+{
+	list_for_each (&uplink->encaps, it) {
+		struct segment_encap *se = container_of(it, struct segment_encap, by_uplink);
+		struct fdb_where where = {.side = se->encap.side};
+
+		encap_close(se);
+		(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, false);
+		encap_open(se);
+		segment_update_mtu(se->segment);
+	}
+}
+
 void segment_encaps_open(struct segment *segment)
 {
 	for (size_t i = 0; i < segment->encap_count; i++) {

@@ -26,6 +26,9 @@ bool segment_must_restart(const struct segment *segment, const struct segment_co
 /* Closes the encaps on an uplink that is about to go. */
 void segment_encaps_close(struct uplink *uplink);
 
+/* Closes and opens the encaps on an uplink whose address family has changed. */
+void segment_encaps_restart(struct uplink *uplink);
+
 /* Opens what is not open: new encaps, and those that failed before. */
 void segment_encaps_open(struct segment *segment);
 

@@ -55,12 +55,16 @@ void uplink_destroy(struct uplink *uplink)
 
 void uplink_reconf(struct uplink *uplink, const struct uplink_conf *conf)
 {
+	uint16_t family = uplink->view.family;
+
 	conf_clear(&uplink_schema, &uplink->conf);
 	conf_copy(&uplink_schema, &uplink->conf, conf);
 	uplink->view.name = uplink->conf.name;
 	uplink->view.interface = uplink->conf.interface;
 	uplink->view.family = family_of(&uplink->conf);
 	uplink_refresh(uplink);
+	if (uplink->view.family != family)
+		segment_encaps_restart(uplink);
 }
 
 struct look {
