@@ -364,9 +364,13 @@ fields() { # FILE.pcap FILTER FIELD...
 	tshark -n -r "$file" -Y "$filter" -T fields "${args[@]}" 2>/dev/null
 }
 
-# One answered ping is enough; it may take a while on a loaded machine.
+# One answered ping is enough; it may take a while on a loaded machine. Each try is
+# a ping of its own: one that hears an old "unreachable" gives up at once.
 reaches() { # GUEST ADDRESS
-	on "$1" ping -q -n -i 0.2 -c 1 -w 8 "$2" >/dev/null 2>&1
+	wait_until 8 lab_ping "$1" "$2"
+}
+lab_ping() {
+	on "$1" ping -q -n -c 1 -W 1 "$2" >/dev/null 2>&1
 }
 
 # That nothing answers is believed after this long.
