@@ -135,6 +135,8 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 		if (encap->oversize == OVERSIZE_CLIP && can_clip)
 			size = fit;
 	}
+	encap->stats.tx_frames++;
+	encap->stats.tx_bytes += frame->len;
 	(void)gso_segment(segment_encap_of(encap)->segment->sw->pool, frame, size, emit_to_encap,
 			  out, &reason);
 	if (reason != REASON_NONE)
@@ -150,8 +152,6 @@ static void finish_for_encap(struct outlet *out, struct frame *frame)
 	if (encap->clamp_mss && room)
 		(void)mss_clamp(frame, room);
 	if (frame->offload.gso != FRAME_GSO_NONE) {
-		encap->stats.tx_frames++;
-		encap->stats.tx_bytes += len;
 		segment_for_encap(out, frame, room);
 		return;
 	}

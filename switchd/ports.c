@@ -177,6 +177,7 @@ void port_destroy(struct port *port)
 	rt = port->runtime;
 	sw = rt->sw;
 	where = where_of(port);
+	egress_flush(sw); /* what came from here counts late drops here */
 	close_port(port);
 	ports_changed(port);
 	capture_port_gone(port);

@@ -100,6 +100,7 @@ static void encap_destroy(struct segment_encap *se)
 {
 	struct fdb_where where = {.side = se->encap.side};
 
+	egress_flush(se->segment->sw); /* what came from here counts late drops here */
 	encap_close(se);
 	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
 	list_del(&se->by_uplink);
