@@ -176,7 +176,10 @@ void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHER
 {
 	uint8_t high = (uint8_t)(id >> 8);
 
-	out[0] = nibbles == NIBBLES_RFC ? (uint8_t)(0x30 | high) : (uint8_t)(high << 4 | 0x03);
+	if (nibbles == NIBBLES_SWAPPED)
+		out[0] = (uint8_t)(high << 4 | 0x03);
+	else
+		out[0] = (uint8_t)(0x30 | high);
 	out[1] = (uint8_t)id;
 }
 

@@ -123,6 +123,12 @@ struct port_ops {
 	     .offset = offsetof(type_, common.guard),                                              \
 	     .schema = &guard_schema},                                                             \
 	    {.name = "isolated", .type = CONF_BOOL, .offset = offsetof(type_, common.isolated)},   \
+	    {.name = "trunk",                                                                      \
+	     .type = CONF_LATER,                                                                   \
+	     .text = "trunk ports come with 802.1Q, which this version does not have"},            \
+	    {.name = "native",                                                                     \
+	     .type = CONF_LATER,                                                                   \
+	     .text = "trunk ports come with 802.1Q, which this version does not have"},            \
 	{                                                                                          \
 		.name = "services", .type = CONF_LATER,                                            \
 		.text =                                                                            \
