@@ -22,7 +22,8 @@ struct pass {
 	struct frame *frame;	  /* NULL once somebody has taken it */
 	struct packet packet;
 	struct fdb_where where;
-	json_t *trace; /* NULL in traffic; while it is set nothing may change */
+	json_t *trace;	  /* NULL in traffic; while it is set nothing may change */
+	bool would_learn; /* a trace: the source would now be known here */
 	unsigned receivers;
 };
 
@@ -210,6 +211,7 @@ static enum reason learn_source(struct pass *p)
 	else
 		verdict = fdb_learn(sw->fdb, p->segment->number, src, &p->where, sw->now);
 	step(p, "learn", "%s", words[verdict]);
+	p->would_learn = p->trace && (verdict == FDB_NEW || verdict == FDB_MOVED);
 	return verdict == FDB_PINNED ? REASON_LOOP : REASON_NONE;
 }
 
@@ -220,27 +222,26 @@ static enum reason learn_source(struct pass *p)
 static enum reason take_storm_token(struct pass *p)
 {
 	uint64_t rate = (uint64_t)p->segment->conf.storm;
+	uint64_t now = p->segment->sw->now;
 	struct port_runtime *rt;
-	uint64_t now, depth;
+	uint64_t depth, tokens;
+	bool enough;
 
 	if (!p->port || rate == 0)
 		return REASON_NONE;
 	rt = p->port->runtime;
-	now = p->segment->sw->now;
 	depth = rate * 250 < 16000 ? 16000 : rate * 250;
-	if (p->trace) {
-		step(p, "lookup", "counts against the storm limit of %llu frames a second",
-		     (unsigned long long)rate);
-		return REASON_NONE;
+	tokens = rt->storm_tokens + (now - rt->storm_stamp) * rate;
+	if (tokens > depth)
+		tokens = depth;
+	enough = tokens >= 1000;
+	step(p, "lookup", "counts against the storm limit of %llu frames a second",
+	     (unsigned long long)rate);
+	if (!p->trace) {
+		rt->storm_stamp = now;
+		rt->storm_tokens = enough ? tokens - 1000 : tokens;
 	}
-	rt->storm_tokens += (now - rt->storm_stamp) * rate;
-	rt->storm_stamp = now;
-	if (rt->storm_tokens > depth)
-		rt->storm_tokens = depth;
-	if (rt->storm_tokens < 1000)
-		return REASON_STORM;
-	rt->storm_tokens -= 1000;
-	return REASON_NONE;
+	return enough ? REASON_NONE : REASON_STORM;
 }
 
 static bool isolated(const struct pass *p, const struct port *to)
@@ -419,7 +420,10 @@ static enum reason route(struct pass *p)
 		reason = mac_is_broadcast(dst) ? take_storm_token(p) : REASON_NONE;
 		return reason == REASON_NONE ? flood(p) : reason;
 	}
-	where = fdb_lookup(sw->fdb, p->segment->number, dst, sw->now);
+	if (p->would_learn && mac_equal(dst, &p->packet.eth.src))
+		where = &p->where;
+	else
+		where = fdb_lookup(sw->fdb, p->segment->number, dst, sw->now);
 	if (!where) {
 		step(p, "lookup", "unknown destination: to everybody in segment %s",
 		     p->segment->conf.name);
