@@ -33,9 +33,14 @@ LOG_MODULE("sandbox");
  * Signals, the end, and abort() after a failed assertion.
  * @syscall rt_sigreturn rt_sigaction rt_sigprocmask exit_group tgkill gettid getpid
  *
- * What the sanitizers' run time does: print maps and stacks, and look for leaks
- * at the end from a child that traces its parent.
- * @syscall-sanitize getpid gettid
+ * What the sanitizers' run time does beside: memory, stacks of its own, a child
+ * that traces its parent to look for leaks at the end, and a symbolizer that is
+ * executed, with what that does itself, so that reports name lines.
+ * @syscall-sanitize mprotect madvise sigaltstack prctl sched_yield getppid exit
+ * @syscall-sanitize clone ptrace wait4 open lseek getdents getdents64 nanosleep
+ * @syscall-sanitize fork execve pipe2 dup2 dup3 stat readlink readlinkat prlimit64
+ * @syscall-sanitize access faccessat arch_prctl set_tid_address set_robust_list
+ * @syscall-sanitize rseq pread64 futex poll ppoll statfs clock_nanosleep
  */
 const char *const sandbox_calls[] = {
 #define SYSCALL(name) #name,
