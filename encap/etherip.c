@@ -62,7 +62,8 @@ static int check_peers(const struct etherip_conf *conf, struct err *err)
 	char text[ADDR_STRLEN];
 
 	for (size_t i = 0; i < conf->peers.count; i++) {
-		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i])) {
+		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i]) ||
+		    (peers[i].family == AF_INET && peers[i].v4.s_addr == INADDR_BROADCAST)) {
 			conf_fail(conf, err, "etherip: peer %s is not a unicast address",
 				  ipaddr_format(&peers[i], text));
 			return -EINVAL;
@@ -147,20 +148,30 @@ static bool share_a_peer(const struct etherip_conf *a, const struct etherip_conf
 	return false;
 }
 
+/* Whether both send to one group; who names neither group nor peers uses the default. */
+static bool share_a_group(const struct etherip_conf *a, const struct etherip_conf *b, uint16_t id)
+{
+	struct ipaddr by_default;
+
+	if ((!ipaddr_is_set(&a->group) && a->peers.count) ||
+	    (!ipaddr_is_set(&b->group) && b->peers.count))
+		return false;
+	if (ipaddr_is_set(&a->group) == ipaddr_is_set(&b->group))
+		return ipaddr_equal(&a->group, &b->group);
+	by_default = etherip_group((uint16_t)(a->group.family | b->group.family), id);
+	return ipaddr_equal(&by_default, ipaddr_is_set(&a->group) ? &a->group : &b->group);
+}
+
 /* Identifiers differ between segments, so only plain peers, which are told apart
  * by address, and two encaps of one segment can get in each other's way. */
 static bool etherip_conflict(const struct encap_conf *a, int64_t id_a, const struct encap_conf *b,
 			     int64_t id_b)
 {
 	const struct etherip_conf *ca = conf_of(a), *cb = conf_of(b);
-	bool group_a = ipaddr_is_set(&ca->group) || ca->peers.count == 0;
-	bool group_b = ipaddr_is_set(&cb->group) || cb->peers.count == 0;
 
 	if (id_a != id_b || strcmp(a->uplink, b->uplink) != 0)
 		return false;
-	if (share_a_peer(ca, cb))
-		return true;
-	return group_a && group_b && ipaddr_equal(&ca->group, &cb->group);
+	return share_a_peer(ca, cb) || share_a_group(ca, cb, (uint16_t)id_a);
 }
 
 struct ipaddr etherip_group(uint16_t family, uint16_t id)
@@ -183,8 +194,6 @@ void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHER
 	out[1] = (uint8_t)id;
 }
 
-/* Room for an inner tag is set aside where the segment passes tagged frames, so
- * that a guest whose MTU fits may put a VLAN device on top. */
 static size_t etherip_room(const struct encap *encap, const struct ipaddr *peer)
 {
 	const struct etherip *etherip = encap->state;
