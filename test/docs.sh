@@ -64,7 +64,7 @@ documented() { # WHAT PAGE MINIMUM
 
 # Or as a word of its own in the text of one.
 mentioned() { # WHAT PAGE MINIMUM
-	grep -E '^\.(It|Cm|Li)' "man/$2" >"$tmp/lines"
+	grep -E '^\.(It|Cm|Li|Op|Oo|Brq)' "man/$2" >"$tmp/lines"
 	look_for "$@"
 }
 
@@ -119,7 +119,9 @@ for file in switchd/control_show.c switchd/events.c switchd/capture.c switchd/fo
 done | mentioned "JSON keys" switchctl.8 40
 
 tr '\n' ' ' <switchd/events.c | grep -Eo '(\[FDB_EVENT_[A-Z]+\] = |event_new\()"[a-z]+"' |
-	sed 's/.*"\(.*\)"/\1/' | documented "events" switchctl.8 8
+	sed 's/.*"\(.*\)"/\1/' >"$tmp/events"
+sed -n '/^\.Sh EVENTS/,/^\.Sh METRICS/p' man/switchctl.8 | grep '^\.It' >"$tmp/lines"
+look_for "events" switchctl.8 8 <"$tmp/events"
 
 # What refers to a page of ours refers to one that is there.
 status=0
