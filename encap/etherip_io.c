@@ -348,8 +348,7 @@ static struct etherip_shared *shared_get(struct encap_host *host)
 		shared->host = host;
 		shared->kernel_filter = host->ids_shared;
 		list_init(&shared->senders);
-		list_init(&shared->holders);
-		list_init(&shared->joins);
+		groups_init(&shared->groups);
 		for (unsigned i = 0; i < 2; i++)
 			shared->receiver[i] = (struct etherip_receiver){
 			    .fd = -1,
@@ -376,8 +375,8 @@ static void shared_put(struct etherip_shared *shared)
 static void leave(struct etherip *etherip)
 {
 	if (etherip->joined_ifindex)
-		etherip_group_leave(shared_of(etherip->encap), &etherip->group,
-				    etherip->joined_ifindex);
+		group_leave(&shared_of(etherip->encap)->groups, &etherip->group,
+			    etherip->joined_ifindex);
 	etherip->joined_ifindex = 0;
 }
 
@@ -404,7 +403,7 @@ void etherip_uplink_changed(struct encap *encap)
 	etherip->was_up = uplink->up;
 	if (!ipaddr_is_set(&etherip->group) || etherip->joined_ifindex || !uplink->ifindex)
 		return;
-	ret = etherip_group_join(shared, &etherip->group, uplink->ifindex);
+	ret = group_join(&shared->groups, &etherip->group, uplink->ifindex);
 	if (ret == 0)
 		etherip->joined_ifindex = uplink->ifindex;
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of EtherIP's I/O share: etherip_io.c (life and sending),
- * etherip_rx.c (receiving), etherip_group.c (memberships).
+ * etherip_rx.c (receiving).
  */
 #ifndef TVD_ETHERIP_IO_H
 #define TVD_ETHERIP_IO_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "encap/etherip.h"
+#include "encap/group.h"
 #include "lib/list.h"
 
 struct etherip_rx;
@@ -30,7 +31,8 @@ struct etherip_shared {
 	struct encap_host *host;
 	struct etherip_table table;
 	struct etherip_receiver receiver[2]; /* IPv4, IPv6 */
-	struct list senders, holders, joins;
+	struct list senders;
+	struct groups groups;
 	unsigned users;
 	bool kernel_filter; /* identifiers are filtered in the kernel */
 };
@@ -58,10 +60,5 @@ void etherip_receiver_close(struct etherip_receiver *receiver);
 
 /* Brings the kernel's filter in line with the table. */
 void etherip_update_filter(struct etherip_shared *shared);
-
-/* Makes the host receive a group on an interface; counted. 0 or negative errno. */
-int etherip_group_join(struct etherip_shared *shared, const struct ipaddr *group, unsigned ifindex);
-void etherip_group_leave(struct etherip_shared *shared, const struct ipaddr *group,
-			 unsigned ifindex);
 
 #endif

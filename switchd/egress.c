@@ -137,6 +137,11 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 	}
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += frame->len;
+	if (!(offload_needs(frame) & ~encap->ops->offloads)) {
+		frame->offload.gso_size = (uint16_t)size; /* the descriptor is ours alone */
+		push(out, frame);
+		return;
+	}
 	(void)gso_segment(segment_encap_of(encap)->segment->sw->pool, frame, size, emit_to_encap,
 			  out, &reason);
 	if (reason != REASON_NONE)

@@ -266,7 +266,8 @@ void segment_encaps_open(struct segment *segment)
 
 unsigned segment_port_mtu(const struct segment *segment)
 {
-	return segment->encap_count ? segment->mtu : 0;
+	/* While no encap is open nobody knows what will fit. */
+	return segment->encap_count && segment->mtu != MTU_LOCAL ? segment->mtu : 0;
 }
 
 void segment_update_mtu(struct segment *segment)

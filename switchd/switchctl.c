@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * switchctl: asks a running switchd over its control socket. See switchctl(1).
+ * switchctl: asks a running switchd over its control socket. See switchctl(8).
  */
 #include "switchd/switchctl.h"
 

@@ -139,12 +139,13 @@ static void look_at(const struct uplink *uplink, struct encap_uplink *view, char
 	else if (!link.carrier)
 		(void)snprintf(why, why_size, "interface %s has no carrier",
 			       uplink->conf.interface);
-	else if (!ipaddr_is_set(&view->addr[0]) && !ipaddr_is_set(&view->addr[1]))
+	else
+		view->up = true;
+	/* Not every encapsulation needs an address: it is for them to say. */
+	if (view->up && !ipaddr_is_set(&view->addr[0]) && !ipaddr_is_set(&view->addr[1]))
 		(void)snprintf(why, why_size, "interface %s has %s", uplink->conf.interface,
 			       uplink->conf.addresses.count ? "none of the configured addresses"
 							    : "no address");
-	else
-		view->up = true;
 }
 
 static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *b)
@@ -158,19 +159,19 @@ static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *
 static void report(const struct uplink *uplink, const struct encap_uplink *before)
 {
 	const struct encap_uplink *view = &uplink->view;
-	char v4[ADDR_STRLEN], v6[ADDR_STRLEN];
+	bool v4 = ipaddr_is_set(&view->addr[0]), v6 = ipaddr_is_set(&view->addr[1]);
+	char text4[ADDR_STRLEN], text6[ADDR_STRLEN];
 
-	if (view->up && (!before->up || memcmp(before->addr, view->addr, sizeof(view->addr)) != 0))
-		log_info("uplink %s: up on %s, from %s%s%s, MTU %u", view->name, view->interface,
-			 ipaddr_format(&view->addr[!ipaddr_is_set(&view->addr[0])], v4),
-			 ipaddr_is_set(&view->addr[0]) && ipaddr_is_set(&view->addr[1]) ? " and "
-											: "",
-			 ipaddr_is_set(&view->addr[0]) && ipaddr_is_set(&view->addr[1])
-			     ? ipaddr_format(&view->addr[1], v6)
-			     : "",
-			 view->mtu);
-	else if (!view->up && before->up)
-		log_info("uplink %s: down: %s; waiting for it", view->name, uplink->why);
+	if (!view->up) {
+		if (before->up)
+			log_info("uplink %s: down: %s; waiting for it", view->name, uplink->why);
+		return;
+	}
+	if (before->up && memcmp(before->addr, view->addr, sizeof(view->addr)) == 0)
+		return;
+	log_info("uplink %s: up on %s, from %s%s%s, MTU %u", view->name, view->interface,
+		 v4 || !v6 ? ipaddr_format(&view->addr[0], text4) : "", v4 && v6 ? " and " : "",
+		 v6 ? ipaddr_format(&view->addr[1], text6) : "", view->mtu);
 }
 
 void uplink_refresh(struct uplink *uplink)

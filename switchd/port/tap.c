@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "encap/gso.h"
 #include "lib/log.h"
+#include "lib/vnet.h"
 #include "switchd/rtnl.h"
 
 LOG_MODULE("tap");
@@ -30,15 +30,12 @@ LOG_MODULE("tap");
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
 
 /* Smallest and largest MTU of an Ethernet TAP: tun_net_init() in the kernel. */
 #define TAP_MTU_MIN 68
 #define TAP_MTU_MAX 65521
 
-#define HEADER_LEN sizeof(struct virtio_net_hdr)
+#define HEADER_LEN sizeof(struct vnet_header)
 
 static_assert(HEADER_LEN <= FRAME_HEADROOM, "the virtio-net header is read into the headroom");
 
@@ -129,68 +126,6 @@ static bool tap_conflict(const struct port_conf *a, const struct port_conf *b)
 	       strcmp(ca->netns ? ca->netns : "", cb->netns ? cb->netns : "") == 0;
 }
 
-/* ---- the virtio-net header: what the guest left undone, and what we leave to it ---- */
-
-static enum frame_gso gso_of(uint8_t type)
-{
-	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return FRAME_GSO_TCP4;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return FRAME_GSO_TCP6;
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return FRAME_GSO_UDP;
-	default:
-		return FRAME_GSO_NONE;
-	}
-}
-
-/* false for a kind of superframe that was never agreed on. */
-static bool read_header(const uint8_t *bytes, struct frame *frame)
-{
-	struct frame_offload *offload = &frame->offload;
-	struct virtio_net_hdr hdr;
-
-	memcpy(&hdr, bytes, sizeof(hdr));
-	offload->csum_partial = hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	offload->csum_valid = hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID;
-	offload->csum_start = hdr.csum_start;
-	offload->csum_offset = hdr.csum_offset;
-	offload->gso = (uint8_t)gso_of(hdr.gso_type);
-	offload->gso_ecn = hdr.gso_type & VIRTIO_NET_HDR_GSO_ECN;
-	offload->gso_size = hdr.gso_size;
-	return offload->gso != FRAME_GSO_NONE || hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE;
-}
-
-static void write_header(const struct frame *frame, struct virtio_net_hdr *hdr)
-{
-	static const uint8_t types[] = {
-	    [FRAME_GSO_NONE] = VIRTIO_NET_HDR_GSO_NONE,
-	    [FRAME_GSO_TCP4] = VIRTIO_NET_HDR_GSO_TCPV4,
-	    [FRAME_GSO_TCP6] = VIRTIO_NET_HDR_GSO_TCPV6,
-	    [FRAME_GSO_UDP] = VIRTIO_NET_HDR_GSO_UDP_L4,
-	};
-	const struct frame_offload *offload = &frame->offload;
-
-	memset(hdr, 0, sizeof(*hdr));
-	if (offload->csum_partial) {
-		hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		hdr->csum_start = offload->csum_start;
-		hdr->csum_offset = offload->csum_offset;
-	} else if (offload->csum_valid) {
-		hdr->flags = VIRTIO_NET_HDR_F_DATA_VALID;
-	}
-	if (offload->gso == FRAME_GSO_NONE)
-		return;
-	hdr->gso_type = types[offload->gso];
-	if (offload->gso_ecn)
-		hdr->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-	hdr->gso_size = offload->gso_size;
-	/* The kernel copies this much before it looks at headers: up to the
-	 * end of the transport header is right, and it finds out if it is more. */
-	hdr->hdr_len = (uint16_t)(offload->csum_start + (offload->gso == FRAME_GSO_UDP ? 8 : 20));
-}
-
 /* ---- traffic ---- */
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
@@ -220,7 +155,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		}
 		frame->len = (uint32_t)((size_t)n - HEADER_LEN);
 		frame->origin = &port->stats;
-		if (!read_header(frame->data - HEADER_LEN, frame)) {
+		if (!vnet_read(frame->data - HEADER_LEN, frame)) {
 			port->stats.rx_frames++;
 			frame_drop(frame, REASON_BAD_OFFLOAD);
 			continue;
@@ -253,11 +188,11 @@ static void tap_send(struct port *port, struct frame_batch *batch)
 
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = batch->frame[i];
-		struct virtio_net_hdr hdr;
+		struct vnet_header hdr;
 		struct iovec iov[2] = {{&hdr, sizeof(hdr)}, {frame->data, frame->len}};
 		ssize_t n;
 
-		write_header(frame, &hdr);
+		vnet_write(frame, 0, &hdr);
 		do
 			n = writev(tap->fd, iov, 2); /* @syscall writev */
 		while (n < 0 && errno == EINTR);
@@ -337,8 +272,8 @@ static int open_netns(struct port *port, const char *netns)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		fd = -errno;
-		(void)snprintf(port->why, sizeof(port->why), "waiting for namespace %.90s: %.40s", path,
-			       strerror(-fd));
+		(void)snprintf(port->why, sizeof(port->why), "waiting for namespace %.90s: %.40s",
+			       path, strerror(-fd));
 	}
 	return fd;
 }
@@ -405,6 +340,8 @@ static int tap_open(struct port *port)
 	ev_io_start(port->host->loop, &tap->io);
 	port->state = tap;
 	port->mac = conf->mac;
+	if (mac_is_zero(&port->mac) && ioctl(tap->fd, SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(&port->mac, ifr.ifr_hwaddr.sa_data, sizeof(port->mac));
 	port->up = true;
 	port->why[0] = '\0';
 	return 0;

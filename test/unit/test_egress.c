@@ -326,7 +326,8 @@ static void a_tag_does_not_displace_checksums(void **state)
 	fx_forget(&fx);
 	seg->conf.tags = TAGS_DROP;
 	frame = super_frame(FRAME_GSO_TCP4, 3000, 1000);
-	memmove(frame_push(frame, 4), frame->data + 4, 12);
+	(void)frame_push(frame, 4);
+	memmove(frame->data, frame->data + 4, 12);
 	memcpy(frame->data + 12, "\x81\x00\x60\x00", 4);
 	fx_send(a, frame);
 	assert_untouched(&b->log, FRAME_GSO_TCP4, 1000);

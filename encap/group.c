@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memberships of EtherIP's groups. The kernel allows only so many per socket (20
+ * Memberships. The kernel allows only so many per socket (20
  * by default), so holder sockets take them, as many as it needs: any member makes
  * the host receive the group, whichever socket reads it.
  */
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "encap/etherip_io.h"
+#include "encap/group.h"
 
 struct holder {
 	struct list link;
@@ -40,7 +40,7 @@ static int membership(const struct join *join, int option)
 	return 0;
 }
 
-static struct holder *holder_create(struct etherip_shared *shared, uint16_t family)
+static struct holder *holder_create(struct groups *groups, uint16_t family)
 {
 	struct holder *holder = calloc(1, sizeof(*holder));
 
@@ -52,7 +52,7 @@ static struct holder *holder_create(struct etherip_shared *shared, uint16_t fami
 		return NULL;
 	}
 	holder->family = family;
-	list_add_tail(&shared->holders, &holder->link);
+	list_add_tail(&groups->holders, &holder->link);
 	return holder;
 }
 
@@ -63,12 +63,12 @@ static void holder_destroy(struct holder *holder)
 	free(holder);
 }
 
-int etherip_group_join(struct etherip_shared *shared, const struct ipaddr *group, unsigned ifindex)
+int group_join(struct groups *groups, const struct ipaddr *group, unsigned ifindex)
 {
 	struct join *join;
 	int ret;
 
-	list_for_each (&shared->joins, it) {
+	list_for_each (&groups->joins, it) {
 		join = container_of(it, struct join, link);
 		if (join->ifindex == ifindex && ipaddr_equal(&join->group, group)) {
 			join->refs++;
@@ -81,7 +81,7 @@ int etherip_group_join(struct etherip_shared *shared, const struct ipaddr *group
 	join->group = *group;
 	join->ifindex = ifindex;
 	join->refs = 1;
-	list_for_each (&shared->holders, it) {
+	list_for_each (&groups->holders, it) {
 		join->holder = container_of(it, struct holder, link);
 		if (join->holder->family != group->family || join->holder->full)
 			continue;
@@ -92,7 +92,7 @@ int etherip_group_join(struct etherip_shared *shared, const struct ipaddr *group
 			goto fail;
 		join->holder->full = true;
 	}
-	join->holder = holder_create(shared, group->family);
+	join->holder = holder_create(groups, group->family);
 	ret = join->holder ? membership(join, MCAST_JOIN_GROUP) : -ENOMEM;
 	if (ret < 0) {
 		if (join->holder)
@@ -101,17 +101,16 @@ int etherip_group_join(struct etherip_shared *shared, const struct ipaddr *group
 	}
 joined:
 	join->holder->joins++;
-	list_add_tail(&shared->joins, &join->link);
+	list_add_tail(&groups->joins, &join->link);
 	return 0;
 fail:
 	free(join);
 	return ret;
 }
 
-void etherip_group_leave(struct etherip_shared *shared, const struct ipaddr *group,
-			 unsigned ifindex)
+void group_leave(struct groups *groups, const struct ipaddr *group, unsigned ifindex)
 {
-	list_for_each_safe (&shared->joins, it) {
+	list_for_each_safe (&groups->joins, it) {
 		struct join *join = container_of(it, struct join, link);
 
 		if (join->ifindex != ifindex || !ipaddr_equal(&join->group, group))
