@@ -109,6 +109,14 @@ static void encap_destroy(struct segment_encap *se)
 	free(se);
 }
 
+/* Who is behind an encap that begins anew will have to speak again. */
+static void forget_all(struct segment_encap *se)
+{
+	struct fdb_where where = {.side = se->encap.side};
+
+	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, false);
+}
+
 /* A peer that is no longer configured takes what was learned behind it along. */
 static void forget_peer(void *arg, const struct ipaddr *peer)
 {
@@ -160,8 +168,10 @@ static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf
 		se->encap.ops->peers(&se->encap, collect_peer, &gone);
 	if (se->open && se->encap.ops->reconf)
 		ret = se->encap.ops->reconf(&se->encap, copy);
-	if (ret != 0)
+	if (ret != 0) {
 		encap_close(se);
+		forget_all(se);
+	}
 	se->conf = copy;
 	se->encap.conf = copy;
 	conf_clear(schema, former);
@@ -175,44 +185,52 @@ static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf
 	free(gone.items);
 }
 
-/* The encap that stays: same type on the same uplink, in order of appearance. */
+/* Takes out an encap of the same type on the same uplink, or one that says all the same. */
 static struct segment_encap *take_same(struct segment *segment, const struct encap_ops *ops,
-				       const char *uplink)
+				       const struct encap_conf *want, bool all)
 {
 	for (size_t i = 0; i < segment->encap_count; i++) {
 		struct segment_encap *se = segment->encaps[i];
 
-		if (se && se->encap.ops == ops && strcmp(se->uplink->conf.name, uplink) == 0) {
-			segment->encaps[i] = NULL;
-			return se;
-		}
+		if (!se || se->encap.ops != ops || strcmp(se->uplink->conf.name, want->uplink) != 0)
+			continue;
+		if (all && !conf_equal(ops->schema, se->conf, want))
+			continue;
+		segment->encaps[i] = NULL;
+		return se;
 	}
 	return NULL;
 }
 
-/* Brings the encaps in line with segment->conf. */
+/* Brings the encaps in line with segment->conf: those that say the same stay, in
+ * whatever order they are now; of the others some change and some go. */
 static int update_encaps(struct segment *segment)
 {
 	const struct segment_conf *conf = &segment->conf;
 	size_t count = conf->encaps.count, made = 0;
 	struct segment_encap **encaps = calloc(count ? count : 1, sizeof(struct segment_encap *));
-	int ret = encaps ? 0 : -ENOMEM;
 
 	if (!encaps)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct encap_conf *want = segment_conf_encap(conf, i);
-		const struct encap_ops *ops = encap_find(want->type);
-		struct segment_encap *se = take_same(segment, ops, want->uplink);
 
-		if (se && !conf_equal(ops->schema, se->conf, want))
-			encap_reconf(se, want);
-		else if (!se)
-			se = encap_create(segment, want, ops);
+		encaps[i] = take_same(segment, encap_find(want->type), want, true);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct encap_conf *want = segment_conf_encap(conf, i);
+		const struct encap_ops *ops = encap_find(want->type);
+		struct segment_encap *se = encaps[i];
+
+		if (!se) {
+			se = take_same(segment, ops, want, false);
+			if (se)
+				encap_reconf(se, want);
+			else
+				se = encap_create(segment, want, ops);
+		}
 		if (se)
 			encaps[made++] = se;
-		else
-			ret = -ENOMEM;
 	}
 	for (size_t i = 0; i < segment->encap_count; i++) {
 		if (segment->encaps[i])
@@ -221,7 +239,7 @@ static int update_encaps(struct segment *segment)
 	free(segment->encaps);
 	segment->encaps = encaps;
 	segment->encap_count = made;
-	return ret;
+	return made == count ? 0 : -ENOMEM;
 }
 
 void segment_encaps_close(struct uplink *uplink)
