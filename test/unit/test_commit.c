@@ -61,7 +61,7 @@ static int teardown(void **state)
 #define PLAIN_T "{ name = \"t\"; }"
 #define PORT(name, segment)                                                                        \
 	"{ name = \"" name "\"; type = \"tap\"; segment = \"" segment "\"; netns = \"tvd-none\"; " \
-								      "}"
+	"}"
 #define BASE                                                                                       \
 	HEAD "segments = (" WIRE_S "," PLAIN_T ");"                                                \
 	     "ports = (" PORT("a", "s") "," PORT("b", "s") "," PORT("c", "t") ");"
