@@ -424,6 +424,7 @@ int etherip_table_add(struct etherip_table *table, struct etherip *etherip)
 		table->by_id[nibbles][id] = etherip;
 	}
 	table->count[nibbles]++;
+	etherip->listed = true;
 	return 0;
 }
 
@@ -432,6 +433,9 @@ void etherip_table_del(struct etherip_table *table, struct etherip *etherip)
 	int nibbles = etherip->conf->nibbles;
 	uint16_t id = etherip->encap->network_id;
 
+	if (!etherip->listed)
+		return;
+	etherip->listed = false;
 	table->count[nibbles]--;
 	if (id == 0) {
 		unsigned kept = 0;

@@ -44,6 +44,7 @@ struct etherip {
 	unsigned joined_ifindex; /* where the group is joined now; 0: nowhere */
 	bool was_up;
 	uint64_t reassembled; /* datagrams that arrived in fragments */
+	bool listed; /* in the table */
 	struct etherip *next_same_id;
 };
 
@@ -73,7 +74,7 @@ struct ipaddr etherip_group(uint16_t family, uint16_t id);
 /* The header for an identifier, in memory order. */
 void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHERIP_HEADER_LEN]);
 
-/* Adds and removes a backend. 0 or -ENOMEM. */
+/* Adds a backend, 0 or -ENOMEM; and removes it, if it is there. */
 int etherip_table_add(struct etherip_table *table, struct etherip *etherip);
 void etherip_table_del(struct etherip_table *table, struct etherip *etherip);
 
