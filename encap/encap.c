@@ -5,12 +5,19 @@
 
 #include "encap/etherip.h"
 
-static const struct encap_ops *const backends[] = {&etherip_ops};
+static const struct encap_ops *const backends[ENCAP_KINDS] = {
+    [ENCAP_ETHERIP] = &etherip_ops,
+};
+
+const struct encap_ops *encap_at(enum encap_kind kind)
+{
+	return backends[kind];
+}
 
 const struct encap_ops *encap_find(const char *type)
 {
-	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-		if (strcmp(backends[i]->type, type) == 0)
+	for (unsigned i = 0; i < ENCAP_KINDS; i++) {
+		if (backends[i] && strcmp(backends[i]->type, type) == 0)
 			return backends[i];
 	}
 	return NULL;

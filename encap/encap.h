@@ -39,6 +39,9 @@ struct encap_uplink {
 	unsigned prefixes;
 };
 
+/* The types of backends, to index what is kept for each. */
+enum encap_kind { ENCAP_ETHERIP, ENCAP_DOT1Q, ENCAP_VXLAN, ENCAP_KINDS };
+
 enum encap_oversize { OVERSIZE_CLIP, OVERSIZE_FRAGMENT, OVERSIZE_DROP };
 
 /* What the host offers to every backend. One per switchd. */
@@ -49,10 +52,11 @@ struct encap_host {
 	/* Frames that arrived, decapsulated, `peer` set to the outer source. Takes
 	 * ownership of every frame and empties the batch. */
 	void (*deliver)(struct encap *encap, struct frame_batch *batch);
-	/* Counters for what belongs to no encap (unknown identifiers, bad versions). */
+	/* For each type, counters for what belongs to no encap (unknown
+	 * identifiers, bad versions). */
 	struct stats *stray;
 	/* What backends of one type share (sockets); owned by the type. */
-	void *shared[4];
+	void *shared[ENCAP_KINDS];
 };
 
 /* What every encap has; first member of each backend's own structure. */
@@ -98,6 +102,7 @@ struct encap {
 
 struct encap_ops {
 	const char *type; /* the word in the configuration */
+	enum encap_kind kind;
 
 	/* All keys, ENCAP_COMMON_KEYS included; describes what `conf` points to. */
 	const struct conf_schema *schema;
@@ -111,6 +116,10 @@ struct encap_ops {
 	/* Checks a parsed configuration by itself, with the segment's `id` (-1:
 	 * none was given). Touches nothing live. 0 or -EINVAL with a message. */
 	int (*check)(const struct encap_conf *conf, int64_t network_id, struct err *err);
+
+	/* What two encaps of this type have in common if they are in conflict: only
+	 * those with equal keys are compared. NULL: the segment's `id`. */
+	uint64_t (*key)(const struct encap_conf *conf, int64_t id);
 
 	/* Whether two encaps of different segments (or two of one) cannot both
 	 * be: the same group and id on one uplink, say. NULL: never. */
@@ -160,5 +169,8 @@ struct encap_ops {
 
 /* The backend of that name, or NULL. */
 const struct encap_ops *encap_find(const char *type);
+
+/* The backend of that kind, or NULL if this version has none. */
+const struct encap_ops *encap_at(enum encap_kind kind);
 
 #endif

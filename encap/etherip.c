@@ -508,6 +508,7 @@ static void etherip_peers(const struct encap *encap, void (*fn)(void *, const st
 
 const struct encap_ops etherip_ops = {
     .type = "etherip",
+    .kind = ENCAP_ETHERIP,
     .schema = &etherip_schema,
     .offloads = OFFLOAD_NONE,
     .has_hosts = true,

@@ -44,7 +44,7 @@ struct etherip {
 	unsigned joined_ifindex; /* where the group is joined now; 0: nowhere */
 	bool was_up;
 	uint64_t reassembled; /* datagrams that arrived in fragments */
-	bool listed; /* in the table */
+	bool listed;	      /* in the table */
 	struct etherip *next_same_id;
 };
 

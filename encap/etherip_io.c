@@ -19,7 +19,6 @@
 
 LOG_MODULE("etherip");
 
-#define SHARED_SLOT 0
 #define TX_BUFFER   (4 << 20)
 #define TX_MESSAGES 64u
 
@@ -43,7 +42,7 @@ struct sender {
 
 static struct etherip_shared *shared_of(const struct encap *encap)
 {
-	return encap->host->shared[SHARED_SLOT];
+	return encap->host->shared[ENCAP_ETHERIP];
 }
 
 /* ---- options ---- */
@@ -339,7 +338,7 @@ void etherip_send(struct encap *encap, struct frame_batch *batch)
 
 static struct etherip_shared *shared_get(struct encap_host *host)
 {
-	struct etherip_shared *shared = host->shared[SHARED_SLOT];
+	struct etherip_shared *shared = host->shared[ENCAP_ETHERIP];
 
 	if (!shared) {
 		shared = calloc(1, sizeof(*shared));
@@ -356,7 +355,7 @@ static struct etherip_shared *shared_get(struct encap_host *host)
 			    .family = i ? AF_INET6 : AF_INET,
 			    .shared = shared,
 			};
-		host->shared[SHARED_SLOT] = shared;
+		host->shared[ENCAP_ETHERIP] = shared;
 	}
 	shared->users++;
 	return shared;
@@ -368,7 +367,7 @@ static void shared_put(struct etherip_shared *shared)
 		return;
 	etherip_receiver_close(&shared->receiver[0]);
 	etherip_receiver_close(&shared->receiver[1]);
-	shared->host->shared[SHARED_SLOT] = NULL;
+	shared->host->shared[ENCAP_ETHERIP] = NULL;
 	free(shared);
 }
 

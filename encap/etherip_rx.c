@@ -159,7 +159,7 @@ static struct frame *join_overflow(struct etherip_shared *shared, struct frame *
 
 static void count_stray(struct etherip_shared *shared, struct etherip *blame, enum reason reason)
 {
-	struct stats *stats = blame ? &blame->encap->stats : shared->host->stray;
+	struct stats *stats = blame ? &blame->encap->stats : &shared->host->stray[ENCAP_ETHERIP];
 
 	/* A peer's other segments are no business of ours, and no drop. */
 	stats->rx_drops[reason]++;
@@ -215,7 +215,7 @@ static void process(struct etherip_receiver *receiver, unsigned count)
 
 		rx[i].frame = NULL;
 		if (!frame || msgs[i].msg_hdr.msg_flags & MSG_TRUNC) {
-			shared->host->stray->rx_drops[frame ? REASON_TOO_LONG : REASON_NO_BUFFER]++;
+			count_stray(shared, NULL, frame ? REASON_TOO_LONG : REASON_NO_BUFFER);
 			frame_free(frame);
 			continue;
 		}
@@ -225,7 +225,7 @@ static void process(struct etherip_receiver *receiver, unsigned count)
 		else
 			frame->len = (uint32_t)len;
 		if (!frame) {
-			shared->host->stray->rx_drops[REASON_NO_BUFFER]++;
+			count_stray(shared, NULL, REASON_NO_BUFFER);
 			continue;
 		}
 		etherip = classify(shared, receiver->family, frame, &outer);

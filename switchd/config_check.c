@@ -234,18 +234,19 @@ struct encap_ref {
 	const struct segment_conf *segment;
 	const struct encap_conf *conf;
 	const struct encap_ops *ops;
+	uint64_t key;
 	size_t order;
 };
 
-/* Brings those together that could be in conflict: of one type, for one identifier. */
+/* Brings those together that could be in conflict: of one type, with one key. */
 static int ref_compare(const void *a, const void *b)
 {
 	const struct encap_ref *one = a, *two = b;
 
 	if (one->ops != two->ops)
 		return (uintptr_t)one->ops < (uintptr_t)two->ops ? -1 : 1;
-	if (one->segment->id != two->segment->id)
-		return one->segment->id < two->segment->id ? -1 : 1;
+	if (one->key != two->key)
+		return one->key < two->key ? -1 : 1;
 	return (one->order > two->order) - (one->order < two->order);
 }
 
@@ -266,6 +267,9 @@ static struct encap_ref *list_encaps(const struct desired *desired, size_t *coun
 			refs[at].segment = &segments[i];
 			refs[at].conf = segment_conf_encap(&segments[i], j);
 			refs[at].ops = encap_find(refs[at].conf->type);
+			refs[at].key = (uint64_t)segments[i].id;
+			if (refs[at].ops->key)
+				refs[at].key = refs[at].ops->key(refs[at].conf, segments[i].id);
 			refs[at].order = at;
 		}
 	}
@@ -293,7 +297,7 @@ static bool check_encaps(const struct check *check)
 
 	for (size_t i = 0; ok && i < count; i++) {
 		for (size_t j = i; ok && j > 0 && refs[j - 1].ops == refs[i].ops &&
-				   refs[j - 1].segment->id == refs[i].segment->id;
+				   refs[j - 1].key == refs[i].key;
 		     j--)
 			ok = check_encap_pair(check, &refs[j - 1], &refs[i]);
 	}

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encap/etherip.h"
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/control.h"
@@ -42,6 +41,18 @@ static json_t *stats_json(const struct stats *stats)
 	return object;
 }
 
+/* Of all types together. */
+static json_t *stray_drops_json(const struct switchd *sw)
+{
+	uint64_t sum[REASON_COUNT] = {0};
+
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		for (unsigned i = 0; i < REASON_COUNT; i++)
+			sum[i] += sw->stray[kind].rx_drops[i];
+	}
+	return drops_json(sum);
+}
+
 static size_t list_length(const struct list *head)
 {
 	size_t n = 0;
@@ -70,7 +81,7 @@ void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args
 	json_object_set_new(object, "reloads", integer(sw->reloads));
 	json_object_set_new(object, "reload_failures", integer(sw->reload_failures));
 	json_object_set_new(object, "wakeups", integer(sw->wakeups));
-	json_object_set_new(object, "stray_drops", drops_json(sw->stray.rx_drops));
+	json_object_set_new(object, "stray_drops", stray_drops_json(sw));
 	json_object_set_new(
 	    object, "buffers",
 	    json_pack("{s:i, s:i, s:i, s:i, s:I}", "small_used", (int)pool.small_used, "small_max",
@@ -290,15 +301,15 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 /* ---- encaps ---- */
 
 /* What came from the wire for an encapsulation that we speak, and for no segment. */
-static json_t *stray_json(const struct switchd *sw)
+static json_t *stray_json(const struct switchd *sw, enum encap_kind kind)
 {
-	json_t *drops = drops_json(sw->stray.rx_drops);
+	json_t *drops = drops_json(sw->stray[kind].rx_drops);
 
 	if (json_object_size(drops) == 0) {
 		json_decref(drops);
 		return NULL;
 	}
-	return json_pack("{s:n, s:s, s:n, s:{s:o, s:{}}}", "segment", "type", etherip_ops.type,
+	return json_pack("{s:n, s:s, s:n, s:{s:o, s:{}}}", "segment", "type", encap_at(kind)->type,
 			 "uplink", "stats", "rx_drops", drops, "tx_drops");
 }
 
@@ -307,7 +318,6 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 {
 	struct walk *walk = state;
 	size_t end = walk->next + CHUNK;
-	json_t *stray;
 
 	for (; walk->next < walk->count && walk->next < end; walk->next++) {
 		const struct segment *segment = switchd_segment(walk->sw, walk->names[walk->next]);
@@ -317,9 +327,12 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 	}
 	if (walk->next < walk->count)
 		return true;
-	stray = walk->strays ? stray_json(walk->sw) : NULL;
-	if (stray)
-		ctl_item(conn, stray);
+	for (unsigned kind = 0; walk->strays && kind < ENCAP_KINDS; kind++) {
+		json_t *stray = stray_json(walk->sw, (enum encap_kind)kind);
+
+		if (stray)
+			ctl_item(conn, stray);
+	}
 	return false;
 }
 

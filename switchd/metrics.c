@@ -169,12 +169,18 @@ static void process(const struct switchd *sw, FILE *out)
 	(void)fprintf(out, "tvdswitch_buffers_exhausted_total %" PRIu64 "\n", pool.exhausted);
 	head(out, "stray_drops_total", "counter",
 	     "Packets from the wire that belong to no segment here.");
-	for (unsigned i = 1; i < REASON_COUNT; i++) {
-		if (!sw->stray.rx_drops[i])
-			continue;
-		(void)snprintf(labels.text, sizeof(labels.text), "reason=\"%s\"",
-			       reason_name((enum reason)i));
-		sample(out, "stray_drops_total", &labels, sw->stray.rx_drops[i]);
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
+		const uint64_t *drops = sw->stray[kind].rx_drops;
+
+		for (unsigned i = 1; ops && i < REASON_COUNT; i++) {
+			if (!drops[i])
+				continue;
+			(void)snprintf(labels.text, sizeof(labels.text),
+				       "encap=\"%s\",reason=\"%s\"", ops->type,
+				       reason_name((enum reason)i));
+			sample(out, "stray_drops_total", &labels, drops[i]);
+		}
 	}
 }
 

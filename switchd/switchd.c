@@ -63,7 +63,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->encap_host.loop = sw->loop;
 	sw->encap_host.pool = sw->pool;
 	sw->encap_host.deliver = forward_from_encap;
-	sw->encap_host.stray = &sw->stray;
+	sw->encap_host.stray = sw->stray;
 	sw->port_host.loop = sw->loop;
 	sw->port_host.pool = sw->pool;
 	sw->port_host.receive = forward_from_port;

@@ -80,7 +80,7 @@ struct switchd {
 	struct ctl_server *control;
 	struct encap_host encap_host;
 	struct port_host port_host;
-	struct stats stray; /* drops of what belongs to no encap */
+	struct stats stray[ENCAP_KINDS]; /* drops of what belongs to no encap */
 	struct list uplinks, segments, ports;
 	struct list dirty_ports, dirty_encaps;
 	struct list captures; /* all of them, by capture.link */
