@@ -116,7 +116,27 @@ static void emit_to_encap(void *arg, struct frame *segment)
 	push(arg, segment);
 }
 
-/* Cuts a superframe so that each outer packet fits, as `oversize` wants it. */
+/* Whether the frame, or a segment of it, is longer than what crosses in one piece. */
+static bool too_long(const struct frame *frame, size_t room)
+{
+	if (room == 0)
+		return false;
+	if (frame->offload.gso != FRAME_GSO_NONE)
+		return gso_fit(frame, room) < frame->offload.gso_size;
+	return frame->len > room;
+}
+
+enum reason egress_refuses(const struct segment_encap *se, const struct frame *frame,
+			   const struct ipaddr *peer)
+{
+	const struct encap *encap = &se->encap;
+
+	if (encap->oversize != OVERSIZE_DROP || !too_long(frame, encap->ops->room(encap, peer)))
+		return REASON_NONE;
+	return REASON_OVERSIZE;
+}
+
+/* Cuts a superframe so that each outer packet fits, unless `oversize` is to fragment. */
 static void segment_for_encap(struct outlet *out, struct frame *frame, size_t room)
 {
 	struct encap *encap = out->encap;
@@ -124,17 +144,10 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 	unsigned fit = room ? gso_fit(frame, room) : size;
 	enum reason reason = REASON_NONE;
 
-	if (fit < size) {
-		/* A datagram cannot be cut anywhere without changing what it says. */
-		bool can_clip = frame->offload.gso != FRAME_GSO_UDP && fit != 0;
-
-		if (encap->oversize == OVERSIZE_DROP) {
-			frame_drop(frame, REASON_OVERSIZE);
-			return;
-		}
-		if (encap->oversize == OVERSIZE_CLIP && can_clip)
-			size = fit;
-	}
+	/* A datagram cannot be cut anywhere without changing what it says. */
+	if (fit < size && fit != 0 && encap->oversize == OVERSIZE_CLIP &&
+	    frame->offload.gso != FRAME_GSO_UDP)
+		size = fit;
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += frame->len;
 	if (!(offload_needs(frame) & ~encap->ops->offloads)) {
@@ -156,6 +169,10 @@ static void finish_for_encap(struct outlet *out, struct frame *frame)
 
 	if (encap->clamp_mss && room)
 		(void)mss_clamp(frame, room);
+	if (egress_refuses(segment_encap_of(encap), frame, &frame->peer) != REASON_NONE) {
+		frame_drop(frame, REASON_OVERSIZE);
+		return;
+	}
 	if (frame->offload.gso != FRAME_GSO_NONE) {
 		segment_for_encap(out, frame, room);
 		return;
@@ -168,10 +185,6 @@ static void finish_for_encap(struct outlet *out, struct frame *frame)
 			frame_drop(frame, reason);
 			return;
 		}
-	}
-	if (room && len > room && encap->oversize == OVERSIZE_DROP) {
-		frame_drop(frame, REASON_OVERSIZE);
-		return;
 	}
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += len;

@@ -13,6 +13,13 @@
 void egress_port(struct port *port, struct frame *frame);
 void egress_encap(struct segment_encap *encap, struct frame *frame);
 
+/*
+ * Why an encap would not send a frame to this peer (unset: to everybody), as far
+ * as that can be known beforehand; else REASON_NONE.
+ */
+enum reason egress_refuses(const struct segment_encap *encap, const struct frame *frame,
+			   const struct ipaddr *peer);
+
 /* Sends what is queued at one place, or everywhere. */
 void egress_flush_port(struct port *port);
 void egress_flush_encap(struct segment_encap *encap);

@@ -25,6 +25,7 @@ struct pass {
 	json_t *trace;	  /* NULL in traffic; while it is set nothing may change */
 	bool would_learn; /* a trace: the source would now be known here */
 	unsigned receivers;
+	enum reason late; /* a trace: why an encap would not send it */
 };
 
 /* ---- trace ---- */
@@ -303,6 +304,16 @@ static void to_encap(struct pass *p, struct segment_encap *to, const struct ipad
 {
 	struct frame *frame;
 
+	if (p->trace) {
+		enum reason late = egress_refuses(to, p->frame, dst);
+
+		if (late != REASON_NONE) {
+			step(p, "send", "not through uplink %s: %s", to->uplink->conf.name,
+			     reason_text(late));
+			p->late = late;
+			return;
+		}
+	}
 	p->receivers++;
 	if (p->trace) {
 		char text[ADDR_STRLEN];
@@ -349,9 +360,10 @@ static enum reason forward_unicast(struct pass *p, const struct fdb_where *where
 	}
 	se = encap_of_side(p->segment, where->side);
 	reason = se ? encap_refuses(p, se) : REASON_LINK_DOWN;
-	if (reason == REASON_NONE)
-		to_encap(p, se, &where->remote, true);
-	return reason;
+	if (reason != REASON_NONE)
+		return reason;
+	to_encap(p, se, &where->remote, true);
+	return p->late;
 }
 
 /*
@@ -396,6 +408,8 @@ static enum reason flood(struct pass *p)
 		to_port(p, last_port, !last_encap);
 	if (last_encap)
 		to_encap(p, last_encap, &everybody, true);
+	if (p->late != REASON_NONE)
+		refused = p->late;
 	return p->receivers ? REASON_NONE : refused;
 }
 

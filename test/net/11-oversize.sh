@@ -62,6 +62,9 @@ check "fragment: the same" big vm2 "$(v4 vm5)"
 check_not "drop: it does not pass" big vm3 "$(v4 vm6)"
 capture_end "$wire"
 check "what was too long is counted where it came in" [ "$(port_drops hostA vm3 oversize)" -ge 3 ]
+long=$(printf '%s%s0800%03000d' "$(mac vm6)" "$(mac vm3)" 0 | tr -d :)
+check "a trace foresees it" equal \
+	"$(ctl hostA -j trace port vm3 "$long" | json "d['verdict'] + ' ' + str(d['reason'])")" "drop oversize"
 check "nothing of the kind elsewhere" equal "$(port_drops hostA vm1 oversize),$(port_drops hostA vm2 oversize)" 0,0
 check "there were fragments of clip and fragment" [ "$(fields "$LAB/wire.pcap" 'ip.flags.mf == 1' frame.number | wc -l)" -ge 4 ]
 check "and host B counts what was put together" json "all(e['reassembled'] >= 1 for e in d if e['segment'] in ('clip', 'fragment'))" <<<"$(ctl hostB -j encap show)"
