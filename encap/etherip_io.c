@@ -3,6 +3,7 @@
  * The life of EtherIP backends, and sending: per uplink and family one socket,
  * bound to the uplink's address and interface, that receives nothing.
  */
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
@@ -241,6 +242,7 @@ static void tx_flush(struct tx_queue *q)
 	struct stats *stats = &q->encap->stats;
 	unsigned done = 0;
 
+	assert(q->sender); /* what is queued has one */
 	while (done < q->count) {
 		int n = sendmmsg(q->sender->fd, q->msgs + done, q->count - done,
 				 0); /* @syscall sendmmsg */

@@ -180,7 +180,7 @@ static struct etherip *classify(struct etherip_shared *shared, uint16_t family, 
 		blame = etherip;
 		reason = etherip->encap->ops->pop(etherip->encap, frame);
 	}
-	if (reason != REASON_NONE) {
+	if (!etherip || reason != REASON_NONE) {
 		count_stray(shared, blame, reason);
 		frame_free(frame);
 		return NULL;

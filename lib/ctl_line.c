@@ -18,7 +18,7 @@ char *ctl_buffer_reserve(struct ctl_buffer *buffer, size_t n)
 
 	if (buffer->cap - buffer->end >= n && buffer->data)
 		return buffer->data + buffer->end;
-	if (buffer->start) {
+	if (buffer->start && buffer->data) {
 		memmove(buffer->data, buffer->data + buffer->start, len);
 		buffer->start = 0;
 		buffer->end = len;

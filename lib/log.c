@@ -34,9 +34,15 @@ void log_init(void)
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
 	struct stat st;
+	char *end;
 
-	to_journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-		     fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return;
+	dev = strtoull(stream, &end, 10);
+	if (*end != ':')
+		return;
+	ino = strtoull(end + 1, &end, 10);
+	to_journal = *end == '\0' && st.st_dev == dev && st.st_ino == ino;
 }
 
 void log_set_level(enum log_level level)
