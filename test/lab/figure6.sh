@@ -219,10 +219,11 @@ speed() { # TEXT FROM TO
 		mbits=$(json "'%d' % (d['end']['sum_received']['bits_per_second'] / 1e6)" <<<"$json") || :
 	fi
 	finish "$LAB_LAST"
-	if [ "${mbits:-0}" -ge 1 ]; then
+	# Not a question of speed: TCP whose superframes are lost still crawls.
+	if [ "${mbits:-0}" -ge 50 ]; then
 		pass "$1: TCP $(printf '%6d' "$mbits") Mbit/s"
 	else
-		flunk "$1: TCP" "$(tail -n 3 <<<"$json")"
+		flunk "$1: TCP ${mbits:-0} Mbit/s" "$(tail -n 3 <<<"$json")"
 	fi
 	ping=$(on "$2" ping -q -n -c 50 -i 0.01 -W 2 "${ADDRESS[$3]}" 2>&1) || :
 	rtt=$(sed -n 's|^rtt min/avg/max/mdev = [^/]*/\([^/]*\)/.*|\1|p' <<<"$ping")
@@ -297,6 +298,8 @@ echo
 start
 capture hostA eth0 "$LAB/wire.pcap" ip proto 97 or ether src 52:54:00:00:0a:01 or ether src 52:54:00:00:0b:01
 CAPTURE=$LAB_LAST
+# alphaA asks first, so that its question is on the wire and not alphaB's.
+reaches alphaA "${ADDRESS[alphaB]}" || :
 title "Who reaches whom"
 matrix
 capture_end "$CAPTURE"

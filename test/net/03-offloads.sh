@@ -18,8 +18,26 @@ for guest in vm2 vm3; do
 	background "$guest" "$PYTHON" "$transfer" serve >"$LAB/$guest.serve"
 	wait_until 10 grep -q ready "$LAB/$guest.serve" || lab_die "no server in $guest"
 done
-check "transfers with the settings as they are" on vm1 "$PYTHON" "$transfer" check \
-	"$(v4 vm2)" "$(v6 vm2)" "$(v4 vm3)" "$(v6 vm3)"
+
+# TCP mends a lot by sending again, one segment at a time: it is not enough that
+# data arrives. No guest may ever see a wrong checksum.
+wrong_checksums() {
+	local guest
+	for guest in vm1 vm2 vm3; do
+		on "$guest" cat /proc/net/snmp /proc/net/snmp6
+	done | awk '
+		$1 == "Tcp:" || $1 == "Udp:" {
+			if ($2 !~ /^[0-9-]+$/) { for (i = 2; i <= NF; i++) column[$1, $i] = i }
+			else n += $column[$1, "InCsumErrors"]
+		}
+		$1 == "Udp6InCsumErrors" { n += $2 }
+		END { print n + 0 }'
+}
+intact() {
+	on vm1 "$PYTHON" "$transfer" check "$(v4 vm2)" "$(v6 vm2)" "$(v4 vm3)" "$(v6 vm3)" || return 1
+	equal "wrong checksums: $(wrong_checksums)" "wrong checksums: 0"
+}
+check "transfers with the settings as they are" intact
 
 # Settings that depend on others change with them; what counts is that every
 # state that can be reached works.
@@ -47,8 +65,9 @@ for receiver in "tx on tso on gso on gro on" "tx off tso off gso off gro off" "t
 					set_offloads vm1 tx "$tx" tso "$tso" gso "$gso" gro "$gro"
 					settings vm1 >>"$seen"
 					check "sender tx $tx tso $tso gso $gso gro $gro, receivers $receiver" \
-						on vm1 "$PYTHON" "$transfer" check \
-						"$(v4 vm2)" "$(v6 vm2)" "$(v4 vm3)" "$(v6 vm3)"
+						intact
+					# Every failure takes its time; the first tell enough.
+					[ "$LAB_FAILED" -lt 3 ] || lab_end
 				done
 			done
 		done

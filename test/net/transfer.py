@@ -13,9 +13,11 @@ import random
 import socket
 import sys
 import threading
+import time
 
 PORT = 5000
 SIZE = 400_000
+DEADLINE = 10  # seconds for one transfer; they take a small part of one
 UDP_SEGMENT = 103  # linux/udp.h
 DATAGRAMS = [1, 2, 3, 17, 59, 60, 61, 500, 1199, 1400, 4000, 9000]
 
@@ -45,7 +47,8 @@ def serve():
 
 def check_tcp(address):
     data = random.randbytes(SIZE)
-    with socket.create_connection((address, PORT), timeout=15) as conn:
+    end = time.monotonic() + DEADLINE
+    with socket.create_connection((address, PORT), timeout=DEADLINE) as conn:
         def send():
             at = 0
             try:
@@ -62,6 +65,8 @@ def check_tcp(address):
         back = bytearray()
         while piece := conn.recv(65536):
             back += piece
+            if time.monotonic() > end:
+                raise ValueError(f"only {len(back)} bytes came back in {DEADLINE} s")
         sender.join()
     if back != data:
         raise ValueError(f"sent {len(data)} bytes, {len(back)} came back, or others")
