@@ -93,6 +93,7 @@ struct encap {
 	const char *segment_name;
 	bool inner_tags;	      /* the segment passes tagged frames: keep room for one tag */
 	bool clamp_mss;		      /* set by open from its configuration */
+	unsigned lacks;		      /* set by open: OFFLOAD_ bits of its ops that are not here */
 	enum encap_oversize oversize; /* set by open */
 	struct stats stats;
 	struct frame_batch out; /* frames handed over, not yet sent */
@@ -113,6 +114,9 @@ struct encap_ops {
 	/* Whether the backend addresses hosts: locations then have a remote. */
 	bool has_hosts;
 
+	/* Whether frames that are longer than room() cannot be sent at all. */
+	bool no_fragments;
+
 	/* Checks a parsed configuration by itself, with the segment's `id` (-1:
 	 * none was given). Touches nothing live. 0 or -EINVAL with a message. */
 	int (*check)(const struct encap_conf *conf, int64_t network_id, struct err *err);
@@ -120,6 +124,10 @@ struct encap_ops {
 	/* What two encaps of this type have in common if they are in conflict: only
 	 * those with equal keys are compared. NULL: the segment's `id`. */
 	uint64_t (*key)(const struct encap_conf *conf, int64_t id);
+
+	/* Whether instead conflicts are among the encaps of one uplink, and show
+	 * between two neighbours when those are sorted by key. */
+	bool key_sorts;
 
 	/* Whether two encaps of different segments (or two of one) cannot both
 	 * be: the same group and id on one uplink, say. NULL: never. */
@@ -166,6 +174,12 @@ struct encap_ops {
 	void (*peers)(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
 		      void *arg);
 };
+
+/* What its push takes without completion. */
+static inline unsigned encap_offloads(const struct encap *encap)
+{
+	return encap->ops->offloads & ~encap->lacks;
+}
 
 /* The backend of that name, or NULL. */
 const struct encap_ops *encap_find(const char *type);

@@ -144,8 +144,12 @@ static void holder_lose_oldest(struct fdb *fdb, uint32_t slot, uint32_t keep)
 
 static uint32_t holder_limit(const struct fdb_segment *segment, const struct fdb_where *where)
 {
-	return where->side == FDB_SIDE_LOCAL ? segment->limits.holder_max
-					     : segment->limits.remote_max;
+	const struct fdb_limits *limits = &segment->limits;
+
+	if (where->side == FDB_SIDE_LOCAL)
+		return limits->holder_max;
+	return limits->wire_max && !ipaddr_is_set(&where->remote) ? limits->wire_max
+								  : limits->remote_max;
 }
 
 /*

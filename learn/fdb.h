@@ -41,6 +41,7 @@ struct fdb_limits {
 	uint32_t max;	     /* entries of the segment */
 	uint32_t holder_max; /* entries of one local port */
 	uint32_t remote_max; /* entries of one remote host */
+	uint32_t wire_max;   /* entries behind an encap that has no hosts; 0: remote_max */
 };
 
 enum fdb_state { FDB_LEARNED, FDB_STATIC, FDB_STICKY };

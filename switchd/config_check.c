@@ -238,13 +238,18 @@ struct encap_ref {
 	size_t order;
 };
 
-/* Brings those together that could be in conflict: of one type, with one key. */
+/* Brings those together that could be in conflict: of one type, with one key or,
+ * where keys sort, on one uplink. */
 static int ref_compare(const void *a, const void *b)
 {
 	const struct encap_ref *one = a, *two = b;
+	int uplink;
 
 	if (one->ops != two->ops)
 		return (uintptr_t)one->ops < (uintptr_t)two->ops ? -1 : 1;
+	uplink = one->ops->key_sorts ? strcmp(one->conf->uplink, two->conf->uplink) : 0;
+	if (uplink != 0)
+		return uplink;
 	if (one->key != two->key)
 		return one->key < two->key ? -1 : 1;
 	return (one->order > two->order) - (one->order < two->order);
@@ -295,7 +300,12 @@ static bool check_encaps(const struct check *check)
 	struct encap_ref *refs = list_encaps(check->desired, &count);
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < count; i++) {
+	for (size_t i = 1; ok && i < count; i++) {
+		if (refs[i].ops->key_sorts) {
+			if (refs[i - 1].ops == refs[i].ops)
+				ok = check_encap_pair(check, &refs[i - 1], &refs[i]);
+			continue;
+		}
 		for (size_t j = i; ok && j > 0 && refs[j - 1].ops == refs[i].ops &&
 				   refs[j - 1].key == refs[i].key;
 		     j--)

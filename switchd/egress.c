@@ -116,6 +116,14 @@ static void emit_to_encap(void *arg, struct frame *segment)
 	push(arg, segment);
 }
 
+/* Whether smaller segments make a superframe fit. A datagram cannot be cut anywhere
+ * without changing what it says. */
+static bool can_clip(const struct encap *encap, const struct frame *frame, size_t room)
+{
+	return encap->oversize == OVERSIZE_CLIP && frame->offload.gso != FRAME_GSO_NONE &&
+	       frame->offload.gso != FRAME_GSO_UDP && gso_fit(frame, room) != 0;
+}
+
 /* Whether the frame, or a segment of it, is longer than what crosses in one piece. */
 static bool too_long(const struct frame *frame, size_t room)
 {
@@ -130,10 +138,14 @@ enum reason egress_refuses(const struct segment_encap *se, const struct frame *f
 			   const struct ipaddr *peer)
 {
 	const struct encap *encap = &se->encap;
+	size_t room = encap->ops->room(encap, peer);
 
-	if (encap->oversize != OVERSIZE_DROP || !too_long(frame, encap->ops->room(encap, peer)))
+	if (!too_long(frame, room))
 		return REASON_NONE;
-	return REASON_OVERSIZE;
+	if (encap->oversize == OVERSIZE_DROP)
+		return REASON_OVERSIZE;
+	return encap->ops->no_fragments && !can_clip(encap, frame, room) ? REASON_OVERSIZE
+									 : REASON_NONE;
 }
 
 /* Cuts a superframe so that each outer packet fits, unless `oversize` is to fragment. */
@@ -141,16 +153,13 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 {
 	struct encap *encap = out->encap;
 	unsigned size = frame->offload.gso_size;
-	unsigned fit = room ? gso_fit(frame, room) : size;
 	enum reason reason = REASON_NONE;
 
-	/* A datagram cannot be cut anywhere without changing what it says. */
-	if (fit < size && fit != 0 && encap->oversize == OVERSIZE_CLIP &&
-	    frame->offload.gso != FRAME_GSO_UDP)
-		size = fit;
+	if (too_long(frame, room) && can_clip(encap, frame, room))
+		size = gso_fit(frame, room);
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += frame->len;
-	if (!(offload_needs(frame) & ~encap->ops->offloads)) {
+	if (!(offload_needs(frame) & ~encap_offloads(encap))) {
 		frame->offload.gso_size = (uint16_t)size; /* the descriptor is ours alone */
 		push(out, frame);
 		return;
@@ -177,7 +186,7 @@ static void finish_for_encap(struct outlet *out, struct frame *frame)
 		segment_for_encap(out, frame, room);
 		return;
 	}
-	if (offload_needs(frame) & ~encap->ops->offloads) {
+	if (offload_needs(frame) & ~encap_offloads(encap)) {
 		enum reason reason =
 		    frame_writable(frame) ? offload_complete_checksum(frame) : REASON_NO_BUFFER;
 

@@ -25,6 +25,9 @@ static struct fdb_limits limits_of(const struct segment_conf *conf)
 	    .max = max,
 	    .holder_max = conf->fdb_port_max ? (uint32_t)conf->fdb_port_max : quarter,
 	    .remote_max = quarter,
+	    /* Who is who on a VLAN nobody can tell: all its hosts together are one holder,
+	     * which still loses its own oldest entry first. */
+	    .wire_max = max,
 	};
 }
 
