@@ -10,9 +10,6 @@
 #include "encap/gso.h"
 #include "lib/packet.h"
 
-#define IPV4_OVERHEAD 20u
-#define IPV6_OVERHEAD 40u
-
 static const char *const nibbles_words[] = {"rfc", "swapped", NULL};
 static const char *const transport_words[] = {"ip", "udp", NULL};
 static const char *const oversize_words[] = {"clip", "fragment", "drop", NULL};
@@ -20,9 +17,7 @@ static const char *const oversize_words[] = {"clip", "fragment", "drop", NULL};
 /* clang-format off */
 static const struct conf_key etherip_keys[] = {
 	ENCAP_COMMON_KEYS(struct etherip_conf),
-	{.name = "group", .type = CONF_ADDR, .offset = offsetof(struct etherip_conf, group)},
-	{.name = "peers", .type = CONF_ADDRS, .offset = offsetof(struct etherip_conf, peers)},
-	{.name = "sources", .type = CONF_PREFIXES, .offset = offsetof(struct etherip_conf, sources)},
+	REMOTES_KEYS(struct etherip_conf),
 	{.name = "nibbles", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, nibbles), .words = nibbles_words},
 	{.name = "ttl", .type = CONF_INT, .offset = offsetof(struct etherip_conf, ttl), .min = 1, .max = 255},
 	{.name = "transport", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, transport), .words = transport_words},
@@ -56,53 +51,6 @@ static bool id_is_usable(int64_t id)
 	return id >= 0 && id <= (int64_t)ETHERIP_ID_MAX && (id == 0 || (id & 0xff) != 0);
 }
 
-static int check_peers(const struct etherip_conf *conf, struct err *err)
-{
-	const struct ipaddr *peers = conf->peers.items;
-	char text[ADDR_STRLEN];
-
-	for (size_t i = 0; i < conf->peers.count; i++) {
-		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i]) ||
-		    (peers[i].family == AF_INET && peers[i].v4.s_addr == INADDR_BROADCAST)) {
-			conf_fail(conf, err, "etherip: peer %s is not a unicast address",
-				  ipaddr_format(&peers[i], text));
-			return -EINVAL;
-		}
-		for (size_t k = 0; k < i; k++) {
-			if (ipaddr_equal(&peers[i], &peers[k])) {
-				conf_fail(conf, err, "etherip: peer %s is listed twice",
-					  ipaddr_format(&peers[i], text));
-				return -EINVAL;
-			}
-		}
-	}
-	return 0;
-}
-
-static int check_group(const struct etherip_conf *conf, int64_t id, struct err *err)
-{
-	char text[ADDR_STRLEN];
-
-	if (!ipaddr_is_set(&conf->group))
-		return 0;
-	ipaddr_format(&conf->group, text);
-	if (!ipaddr_is_multicast(&conf->group)) {
-		conf_fail(conf, err, "etherip: group %s is not a multicast address", text);
-		return -EINVAL;
-	}
-	/* Every host has joined some of these, and routers never forward them. */
-	if (conf->group.family == AF_INET && ntohl(conf->group.v4.s_addr) >> 8 == 0xe00000) {
-		conf_fail(conf, err, "etherip: group %s is reserved for routing protocols", text);
-		return -EINVAL;
-	}
-	if (id == 0) {
-		conf_fail(conf, err,
-			  "etherip: plain peers (id 0) are addressed by `peers`, not by a group");
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int etherip_check(const struct encap_conf *common, int64_t id, struct err *err)
 {
 	const struct etherip_conf *conf = conf_of(common);
@@ -122,34 +70,20 @@ static int etherip_check(const struct encap_conf *common, int64_t id, struct err
 		conf_fail(conf, err, "etherip: transport \"udp\" is not in this version");
 		return -EINVAL;
 	}
-	if (id == 0 && conf->peers.count == 0) {
+	if (id == 0 && conf->remotes.peers.count == 0) {
 		conf_fail(conf, err, "etherip: id 0 needs `peers`");
 		return -EINVAL;
 	}
-	if (conf->sources.count != 0 && conf->peers.count != 0 && !ipaddr_is_set(&conf->group)) {
-		conf_fail(conf, err, "etherip: `sources` is for a group; here only `peers` count");
+	if (id == 0 && ipaddr_is_set(&conf->remotes.group)) {
+		conf_fail(conf, err,
+			  "etherip: plain peers (id 0) are addressed by `peers`, not by a group");
 		return -EINVAL;
 	}
-	if (check_group(conf, id, err) < 0)
-		return -EINVAL;
-	return check_peers(conf, err);
-}
-
-static bool share_a_peer(const struct etherip_conf *a, const struct etherip_conf *b)
-{
-	const struct ipaddr *pa = a->peers.items, *pb = b->peers.items;
-
-	for (size_t i = 0; i < a->peers.count; i++) {
-		for (size_t k = 0; k < b->peers.count; k++) {
-			if (ipaddr_equal(&pa[i], &pb[k]))
-				return true;
-		}
-	}
-	return false;
+	return remotes_check(&conf->remotes, conf, "etherip", err);
 }
 
 /* Whether both send to one group; who names neither group nor peers uses the default. */
-static bool share_a_group(const struct etherip_conf *a, const struct etherip_conf *b, uint16_t id)
+static bool share_a_group(const struct remotes_conf *a, const struct remotes_conf *b, uint16_t id)
 {
 	struct ipaddr by_default;
 
@@ -167,11 +101,11 @@ static bool share_a_group(const struct etherip_conf *a, const struct etherip_con
 static bool etherip_conflict(const struct encap_conf *a, int64_t id_a, const struct encap_conf *b,
 			     int64_t id_b)
 {
-	const struct etherip_conf *ca = conf_of(a), *cb = conf_of(b);
+	const struct remotes_conf *ca = &conf_of(a)->remotes, *cb = &conf_of(b)->remotes;
 
 	if (id_a != id_b || strcmp(a->uplink, b->uplink) != 0)
 		return false;
-	return share_a_peer(ca, cb) || share_a_group(ca, cb, (uint16_t)id_a);
+	return remotes_share_a_peer(ca, cb) || share_a_group(ca, cb, (uint16_t)id_a);
 }
 
 struct ipaddr etherip_group(uint16_t family, uint16_t id)
@@ -197,18 +131,8 @@ void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHER
 static size_t etherip_room(const struct encap *encap, const struct ipaddr *peer)
 {
 	const struct etherip *etherip = encap->state;
-	uint16_t family = peer && ipaddr_is_set(peer) ? peer->family : 0;
-	size_t overhead = ETHERIP_HEADER_LEN;
 
-	if (family == 0) {
-		family = etherip->group.family;
-		for (unsigned i = 0; i < etherip->peer_count; i++) {
-			if (family != AF_INET6)
-				family = etherip->peers[i].family;
-		}
-	}
-	overhead += family == AF_INET6 ? IPV6_OVERHEAD : IPV4_OVERHEAD;
-	return encap->uplink->mtu > overhead ? encap->uplink->mtu - overhead : 0;
+	return remotes_room(&etherip->remotes, encap->uplink, peer, ETHERIP_HEADER_LEN);
 }
 
 static enum reason etherip_push(const struct encap *encap, struct frame *frame)
@@ -242,7 +166,7 @@ static enum reason etherip_pop(const struct encap *encap, struct frame *frame)
 	return REASON_NONE;
 }
 
-enum reason etherip_pull_ipv4(struct frame *frame, struct etherip_outer *outer)
+enum reason etherip_pull_ipv4(struct frame *frame, struct outer *outer)
 {
 	struct ipv4_header ip;
 	struct in_addr addr;
@@ -264,66 +188,23 @@ enum reason etherip_pull_ipv4(struct frame *frame, struct etherip_outer *outer)
 	return REASON_NONE;
 }
 
-static int compare_addr(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct ipaddr));
-}
-
 static int compare_peer(const void *a, const void *b)
 {
-	return compare_addr(&((const struct etherip_peer *)a)->addr,
-			    &((const struct etherip_peer *)b)->addr);
+	return memcmp(&((const struct etherip_peer *)a)->addr,
+		      &((const struct etherip_peer *)b)->addr, sizeof(struct ipaddr));
 }
 
-static bool is_peer(const struct etherip *etherip, const struct ipaddr *addr)
+static enum reason accepts(const struct etherip *etherip, const struct outer *outer)
 {
-	return etherip->peer_count &&
-	       bsearch(addr, etherip->peers, etherip->peer_count, sizeof(*addr), compare_addr);
-}
+	enum reason reason = remotes_accept(&etherip->remotes, etherip->encap->uplink, outer);
 
-/* forwarding.md section 2: peers, or with a group `sources`, by default the
- * uplink's own prefixes. */
-static bool source_counts(const struct etherip *etherip, const struct ipaddr *src)
-{
-	const struct encap_uplink *uplink = etherip->encap->uplink;
-	const struct ipprefix *sources = etherip->conf->sources.items;
-
-	if (is_peer(etherip, src))
-		return true;
-	if (!ipaddr_is_set(&etherip->group))
-		return false;
-	for (size_t i = 0; i < etherip->conf->sources.count; i++) {
-		if (ipprefix_contains(&sources[i], src))
-			return true;
-	}
-	if (etherip->conf->sources.count)
-		return false;
-	for (unsigned i = 0; i < uplink->prefixes; i++) {
-		if (ipprefix_contains(&uplink->prefix[i], src))
-			return true;
-	}
-	return false;
-}
-
-static enum reason accepts(const struct etherip *etherip, const struct etherip_outer *outer)
-{
-	const struct encap_uplink *uplink = etherip->encap->uplink;
-	const struct ipaddr *own = &uplink->addr[outer->dst.family == AF_INET6];
-
-	if (outer->ifindex != uplink->ifindex)
-		return REASON_NOT_HERE;
-	if (!ipaddr_equal(&outer->dst, own) && !ipaddr_equal(&outer->dst, &etherip->group))
-		return REASON_NOT_HERE;
-	if (ipaddr_equal(&outer->src, own) || !source_counts(etherip, &outer->src))
-		return REASON_FOREIGN_SOURCE;
-	if (outer->fragmented && etherip->conf->oversize == OVERSIZE_DROP)
+	if (reason == REASON_NONE && outer->fragmented && etherip->conf->oversize == OVERSIZE_DROP)
 		return REASON_FRAGMENT;
-	return REASON_NONE;
+	return reason;
 }
 
-static struct etherip *demux_plain(const struct etherip_table *table,
-				   const struct etherip_outer *outer, enum reason *reason,
-				   struct etherip **blame)
+static struct etherip *demux_plain(const struct etherip_table *table, const struct outer *outer,
+				   enum reason *reason, struct etherip **blame)
 {
 	struct etherip_peer key = {.addr = outer->src};
 	struct etherip_peer *found = NULL;
@@ -349,7 +230,7 @@ static struct etherip *demux_plain(const struct etherip_table *table,
 }
 
 struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
-			      const struct etherip_outer *outer, enum reason *reason,
+			      const struct outer *outer, enum reason *reason,
 			      struct etherip **blame)
 {
 	uint8_t header[ETHERIP_HEADER_LEN];
@@ -394,13 +275,13 @@ struct etherip *etherip_demux(const struct etherip_table *table, const struct fr
 
 static int table_add_plain(struct etherip_table *table, struct etherip *etherip)
 {
-	size_t count = table->plain_count + etherip->peer_count;
+	size_t count = table->plain_count + etherip->remotes.peer_count;
 	struct etherip_peer *plain = realloc(table->plain, (count ? count : 1) * sizeof(*plain));
 
 	if (!plain)
 		return -ENOMEM;
-	for (unsigned i = 0; i < etherip->peer_count; i++) {
-		plain[table->plain_count + i].addr = etherip->peers[i];
+	for (unsigned i = 0; i < etherip->remotes.peer_count; i++) {
+		plain[table->plain_count + i].addr = etherip->remotes.peers[i];
 		plain[table->plain_count + i].etherip = etherip;
 	}
 	table->plain = plain;
@@ -462,33 +343,16 @@ void etherip_table_del(struct etherip_table *table, struct etherip *etherip)
 static bool etherip_ready(const struct encap *encap)
 {
 	const struct etherip *etherip = encap->state;
-	const struct encap_uplink *uplink = encap->uplink;
-	uint16_t family = etherip->group.family;
 
-	if (!uplink->up)
-		return false;
-	if (family && ipaddr_is_set(&uplink->addr[family == AF_INET6]))
-		return true;
-	for (unsigned i = 0; i < etherip->peer_count; i++) {
-		if (ipaddr_is_set(&uplink->addr[etherip->peers[i].family == AF_INET6]))
-			return true;
-	}
-	return false;
+	return remotes_ready(&etherip->remotes, encap->uplink);
 }
 
 static void etherip_show(const struct encap *encap, json_t *object)
 {
 	const struct etherip *etherip = encap->state;
-	json_t *peers = json_array();
-	char text[ADDR_STRLEN];
 
-	for (unsigned i = 0; i < etherip->peer_count; i++)
-		json_array_append_new(peers, json_string(ipaddr_format(&etherip->peers[i], text)));
-	if (ipaddr_is_set(&etherip->group))
-		json_object_set_new(object, "group",
-				    json_string(ipaddr_format(&etherip->group, text)));
 	json_object_set_new(object, "id", json_integer(encap->network_id));
-	json_object_set_new(object, "peers", peers);
+	remotes_show(&etherip->remotes, object);
 	json_object_set_new(object, "nibbles", json_string(nibbles_words[etherip->conf->nibbles]));
 	json_object_set_new(object, "oversize",
 			    json_string(oversize_words[etherip->conf->oversize]));
@@ -502,8 +366,7 @@ static void etherip_peers(const struct encap *encap, void (*fn)(void *, const st
 {
 	const struct etherip *etherip = encap->state;
 
-	for (unsigned i = 0; i < etherip->peer_count; i++)
-		fn(arg, &etherip->peers[i]);
+	remotes_each_peer(&etherip->remotes, fn, arg);
 }
 
 const struct encap_ops etherip_ops = {

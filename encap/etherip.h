@@ -12,12 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "encap/encap.h"
+#include "encap/group.h"
+#include "encap/remotes.h"
 
-#define ETHERIP_PROTOCOL    97
-#define ETHERIP_HEADER_LEN  2u
-#define ETHERIP_ID_MAX	    0xfffu
-#define ETHERIP_TTL_UNICAST 64
+#define ETHERIP_PROTOCOL   97
+#define ETHERIP_HEADER_LEN 2u
+#define ETHERIP_ID_MAX	   0xfffu
 
 /* Where the version stands: RFC 3378 puts it into the high half of the first
  * byte; some deployed peers put it into the low half. */
@@ -26,11 +26,9 @@ enum etherip_transport { TRANSPORT_IP, TRANSPORT_UDP };
 
 struct etherip_conf {
 	struct encap_conf common;
-	struct ipaddr group;	  /* unset: none, or the default (etherip_group) */
-	struct conf_list peers;	  /* of struct ipaddr */
-	struct conf_list sources; /* of struct ipprefix */
+	struct remotes_conf remotes; /* no group and no peers: etherip_group */
 	int nibbles, transport, oversize;
-	int64_t ttl; /* 0: 1 for the group, ETHERIP_TTL_UNICAST for the rest */
+	int64_t ttl; /* 0: the default */
 	bool clamp_mss;
 };
 
@@ -38,21 +36,11 @@ struct etherip_conf {
 struct etherip {
 	struct encap *encap;
 	const struct etherip_conf *conf;
-	struct ipaddr group;  /* in force; unset: none */
-	struct ipaddr *peers; /* sorted */
-	unsigned peer_count;
-	unsigned joined_ifindex; /* where the group is joined now; 0: nowhere */
-	bool was_up;
+	struct remotes remotes;
+	struct group_member member;
 	uint64_t reassembled; /* datagrams that arrived in fragments */
 	bool listed;	      /* in the table */
 	struct etherip *next_same_id;
-};
-
-/* The outer header of a datagram as far as it decides who gets it. */
-struct etherip_outer {
-	struct ipaddr src, dst;
-	unsigned ifindex;
-	bool fragmented;
 };
 
 /* Who receives what: identifiers, and for identifier 0 the peer's address. */
@@ -84,14 +72,14 @@ void etherip_table_del(struct etherip_table *table, struct etherip *etherip);
  * belongs to none.
  */
 struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
-			      const struct etherip_outer *outer, enum reason *reason,
+			      const struct outer *outer, enum reason *reason,
 			      struct etherip **blame);
 
 /*
  * Checks an outer IPv4 header in front of the EtherIP header and takes it off;
  * fills outer->src and outer->dst. REASON_NONE or REASON_BAD_HEADER.
  */
-enum reason etherip_pull_ipv4(struct frame *frame, struct etherip_outer *outer);
+enum reason etherip_pull_ipv4(struct frame *frame, struct outer *outer);
 
 /* ---- etherip_io.c: sockets ---- */
 

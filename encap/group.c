@@ -10,7 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "encap/encap.h"
 #include "encap/group.h"
+#include "lib/log.h"
+
+LOG_MODULE("group");
 
 struct holder {
 	struct list link;
@@ -125,4 +129,31 @@ void group_leave(struct groups *groups, const struct ipaddr *group, unsigned ifi
 		free(join);
 		return;
 	}
+}
+
+void group_unfollow(struct groups *groups, struct group_member *member, const struct ipaddr *group)
+{
+	if (member->ifindex)
+		group_leave(groups, group, member->ifindex);
+	member->ifindex = 0;
+}
+
+void group_follow(struct groups *groups, struct group_member *member, const struct ipaddr *group,
+		  const struct encap *encap)
+{
+	const struct encap_uplink *uplink = encap->uplink;
+	bool came_up = uplink->up && !member->was_up;
+	int ret;
+
+	if (member->ifindex != uplink->ifindex || came_up)
+		group_unfollow(groups, member, group);
+	member->was_up = uplink->up;
+	if (!ipaddr_is_set(group) || member->ifindex || !uplink->ifindex)
+		return;
+	ret = group_join(groups, group, uplink->ifindex);
+	if (ret == 0)
+		member->ifindex = uplink->ifindex;
+	else
+		log_limited(LOG_LEVEL_WARN, "segment %s: cannot join its group on %s: %s",
+			    encap->segment_name, uplink->interface, strerror(-ret));
 }

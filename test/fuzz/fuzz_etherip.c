@@ -66,8 +66,8 @@ static void init(struct backend *be)
 {
 	be->conf.nibbles = be->nibbles;
 	be->conf.oversize = be->oversize;
-	be->conf.sources.items = be->sources;
-	be->conf.sources.count = be->sources ? 1 : 0;
+	be->conf.remotes.sources.items = be->sources;
+	be->conf.remotes.sources.count = be->sources ? 1 : 0;
 	be->encap.ops = &etherip_ops;
 	be->encap.uplink = &uplink;
 	be->encap.conf = &be->conf.common;
@@ -75,10 +75,11 @@ static void init(struct backend *be)
 	be->encap.network_id = be->id;
 	be->etherip.encap = &be->encap;
 	be->etherip.conf = &be->conf;
-	be->etherip.peers = be->peers;
-	be->etherip.peer_count = be->peer_count;
+	be->etherip.remotes.conf = &be->conf.remotes;
+	be->etherip.remotes.peers = be->peers;
+	be->etherip.remotes.peer_count = be->peer_count;
 	if (be->group)
-		be->etherip.group = etherip_group(AF_INET, be->id);
+		be->etherip.remotes.group = etherip_group(AF_INET, be->id);
 	CHECK(etherip_table_add(&table, &be->etherip) == 0);
 }
 
@@ -92,7 +93,7 @@ static bool is_backend(const struct etherip *etherip)
 }
 
 /* All that has to hold of a datagram that somebody gets. */
-static void check_accepted(const struct etherip *etherip, const struct etherip_outer *outer,
+static void check_accepted(const struct etherip *etherip, const struct outer *outer,
 			   const uint8_t *header)
 {
 	const struct backend *be =
@@ -107,7 +108,7 @@ static void check_accepted(const struct etherip *etherip, const struct etherip_o
 	CHECK(!outer->fragmented || be->oversize != OVERSIZE_DROP);
 	CHECK(ipaddr_equal(&outer->dst, &uplink.addr[0]) ||
 	      ipaddr_equal(&outer->dst, &uplink.addr[1]) ||
-	      (be->group && ipaddr_equal(&outer->dst, &etherip->group)));
+	      (be->group && ipaddr_equal(&outer->dst, &etherip->remotes.group)));
 	CHECK(!ipaddr_equal(&outer->src, &uplink.addr[0]));
 	for (unsigned i = 0; i < be->peer_count; i++)
 		known |= ipaddr_equal(&outer->src, &be->peers[i]);
@@ -119,8 +120,8 @@ static void check_accepted(const struct etherip *etherip, const struct etherip_o
 	CHECK(known);
 }
 
-static void classify(struct frame *frame, struct etherip_outer *outer, bool four,
-		     const uint8_t *data, size_t size)
+static void classify(struct frame *frame, struct outer *outer, bool four, const uint8_t *data,
+		     size_t size)
 {
 	uint8_t header[ETHERIP_HEADER_LEN];
 	struct etherip *etherip, *blame = NULL;
@@ -156,7 +157,7 @@ static void classify(struct frame *frame, struct etherip_outer *outer, bool four
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct frame_pool *pool;
-	struct etherip_outer outer;
+	struct outer outer;
 	struct frame_pool_usage usage;
 	struct frame *frame;
 	uint8_t how;

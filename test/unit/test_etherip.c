@@ -261,11 +261,6 @@ static struct backend {
 
 static struct etherip_table table;
 
-static int compare_addr(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct ipaddr));
-}
-
 static void make_backend(struct backend *be, const struct recipe *recipe)
 {
 	struct etherip *e = &be->etherip;
@@ -280,13 +275,9 @@ static void make_backend(struct backend *be, const struct recipe *recipe)
 	be->encap.network_id = recipe->id;
 	e->encap = &be->encap;
 	e->conf = &be->conf;
-	e->group = be->conf.group;
-	e->peers = be->conf.peers.items;
-	e->peer_count = (unsigned)be->conf.peers.count;
-	if (e->peer_count)
-		qsort(e->peers, e->peer_count, sizeof(*e->peers), compare_addr);
-	else if (!ipaddr_is_set(&e->group))
-		e->group = etherip_group(AF_INET, recipe->id);
+	assert_int_equal(remotes_init(&e->remotes, &be->conf.remotes), 0);
+	if (e->remotes.peer_count == 0 && !ipaddr_is_set(&e->remotes.group))
+		e->remotes.group = etherip_group(AF_INET, recipe->id);
 }
 
 static void make_uplink(struct encap_uplink *uplink, unsigned ifindex, const char *v4,
@@ -320,8 +311,10 @@ static int teardown_backends(void **state)
 	/* In another order than they came. */
 	for (unsigned i = 0; i < BACKENDS; i++)
 		etherip_table_del(&table, &backends[(i * 5 + 3) % BACKENDS].etherip);
-	for (unsigned i = 0; i < BACKENDS; i++)
+	for (unsigned i = 0; i < BACKENDS; i++) {
+		remotes_fini(&backends[i].etherip.remotes);
 		clear_conf(&backends[i].conf);
+	}
 	assert_int_equal(table.count[0] + table.count[1] + table.plain_count, 0);
 	assert_null(table.plain);
 	for (unsigned i = 0; i <= ETHERIP_ID_MAX; i++) {
@@ -424,7 +417,7 @@ static void whose_a_datagram_is(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(demux_cases) / sizeof(demux_cases[0]); i++) {
 		const struct demux_case *t = &demux_cases[i];
-		struct etherip_outer outer = {
+		struct outer outer = {
 		    .src = addr(t->src),
 		    .dst = addr(t->dst),
 		    .ifindex = t->ifindex,
@@ -446,7 +439,7 @@ static void whose_a_datagram_is(void **state)
 
 static void without_swapped_peers_0x03_is_no_version(void **state)
 {
-	struct etherip_outer outer = {.src = addr("192.0.2.4"), .dst = addr("192.0.2.1"), LAN, 0};
+	struct outer outer = {.src = addr("192.0.2.4"), .dst = addr("192.0.2.1"), LAN, 0};
 	struct frame *frame = frame_of("\x03\x00", 2);
 	struct etherip *blame;
 	enum reason reason;
@@ -463,7 +456,7 @@ static void without_swapped_peers_0x03_is_no_version(void **state)
 
 static void a_removed_backend_receives_nothing(void **state)
 {
-	struct etherip_outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
+	struct outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
 	static const uint8_t headers[3][2] = {{0x30, 6}, {0x30, 0}, {0x33, 5}};
 	static const int who[3] = {P6, PLAIN2, R305};
 
@@ -485,7 +478,7 @@ static void a_removed_backend_receives_nothing(void **state)
 
 static void an_uplink_without_an_address_is_nobodys_destination(void **state)
 {
-	struct etherip_outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
+	struct outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
 	struct frame *frame = frame_of("\x30\x06", 2);
 	struct etherip *blame;
 	enum reason reason;
@@ -519,7 +512,7 @@ static void outer_ipv4_headers_are_taken_off(void **state)
 	for (unsigned words = 0; words <= 10; words++) {
 		for (size_t trailing = 0; trailing < 3; trailing++) {
 			size_t len = craft_outer(&c, words);
-			struct etherip_outer outer;
+			struct outer outer;
 			struct frame *frame;
 
 			memset(&outer, 0, sizeof(outer));
@@ -538,7 +531,7 @@ static void outer_ipv4_headers_are_taken_off(void **state)
 static void assert_bad_outer(const struct craft *c)
 {
 	struct frame *frame = craft_frame(pool, c);
-	struct etherip_outer outer;
+	struct outer outer;
 
 	memset(&outer, 0, sizeof(outer));
 	assert_int_equal(etherip_pull_ipv4(frame, &outer), REASON_BAD_HEADER);
@@ -587,7 +580,7 @@ static void outer_ipv4_headers_that_lie_are_refused(void **state)
 /* A packet that ends within the EtherIP header passes the outer check, and no other. */
 static void a_header_that_is_cut_off_is_bad(void **state)
 {
-	struct etherip_outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
+	struct outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
 	static struct craft c;
 
 	(void)state;

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "encap/remotes.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+/* ---- configurations ---- */
+
+static int check_peers(const struct remotes_conf *conf, const void *object, const char *type,
+		       struct err *err)
+{
+	const struct ipaddr *peers = conf->peers.items;
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < conf->peers.count; i++) {
+		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i]) ||
+		    (peers[i].family == AF_INET && peers[i].v4.s_addr == INADDR_BROADCAST)) {
+			conf_fail(object, err, "%s: peer %s is not a unicast address", type,
+				  ipaddr_format(&peers[i], text));
+			return -EINVAL;
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (ipaddr_equal(&peers[i], &peers[k])) {
+				conf_fail(object, err, "%s: peer %s is listed twice", type,
+					  ipaddr_format(&peers[i], text));
+				return -EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+static int check_group(const struct remotes_conf *conf, const void *object, const char *type,
+		       struct err *err)
+{
+	char text[ADDR_STRLEN];
+
+	if (!ipaddr_is_set(&conf->group))
+		return 0;
+	ipaddr_format(&conf->group, text);
+	if (!ipaddr_is_multicast(&conf->group)) {
+		conf_fail(object, err, "%s: group %s is not a multicast address", type, text);
+		return -EINVAL;
+	}
+	/* Every host has joined some of these, and routers never forward them. */
+	if (conf->group.family == AF_INET && ntohl(conf->group.v4.s_addr) >> 8 == 0xe00000) {
+		conf_fail(object, err, "%s: group %s is reserved for routing protocols", type,
+			  text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int remotes_check(const struct remotes_conf *conf, const void *object, const char *type,
+		  struct err *err)
+{
+	if (conf->sources.count != 0 && conf->peers.count != 0 && !ipaddr_is_set(&conf->group)) {
+		conf_fail(object, err, "%s: `sources` is for a group; here only `peers` count",
+			  type);
+		return -EINVAL;
+	}
+	if (check_group(conf, object, type, err) < 0)
+		return -EINVAL;
+	return check_peers(conf, object, type, err);
+}
+
+bool remotes_share_a_peer(const struct remotes_conf *a, const struct remotes_conf *b)
+{
+	const struct ipaddr *pa = a->peers.items, *pb = b->peers.items;
+
+	for (size_t i = 0; i < a->peers.count; i++) {
+		for (size_t k = 0; k < b->peers.count; k++) {
+			if (ipaddr_equal(&pa[i], &pb[k]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* ---- live ---- */
+
+static int compare_addr(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ipaddr));
+}
+
+int remotes_init(struct remotes *remotes, const struct remotes_conf *conf)
+{
+	size_t count = conf->peers.count;
+
+	memset(remotes, 0, sizeof(*remotes));
+	remotes->conf = conf;
+	remotes->group = conf->group;
+	if (count == 0)
+		return 0;
+	remotes->peers = calloc(count, sizeof(*remotes->peers));
+	if (!remotes->peers)
+		return -ENOMEM;
+	memcpy(remotes->peers, conf->peers.items, count * sizeof(*remotes->peers));
+	qsort(remotes->peers, count, sizeof(*remotes->peers), compare_addr);
+	remotes->peer_count = (unsigned)count;
+	return 0;
+}
+
+void remotes_fini(struct remotes *remotes)
+{
+	free(remotes->peers);
+	memset(remotes, 0, sizeof(*remotes));
+}
+
+static bool is_peer(const struct remotes *remotes, const struct ipaddr *addr)
+{
+	return remotes->peer_count &&
+	       bsearch(addr, remotes->peers, remotes->peer_count, sizeof(*addr), compare_addr);
+}
+
+static bool source_counts(const struct remotes *remotes, const struct encap_uplink *uplink,
+			  const struct ipaddr *src)
+{
+	const struct ipprefix *sources = remotes->conf->sources.items;
+
+	if (is_peer(remotes, src))
+		return true;
+	if (!ipaddr_is_set(&remotes->group))
+		return false;
+	for (size_t i = 0; i < remotes->conf->sources.count; i++) {
+		if (ipprefix_contains(&sources[i], src))
+			return true;
+	}
+	if (remotes->conf->sources.count)
+		return false;
+	for (unsigned i = 0; i < uplink->prefixes; i++) {
+		if (ipprefix_contains(&uplink->prefix[i], src))
+			return true;
+	}
+	return false;
+}
+
+enum reason remotes_accept(const struct remotes *remotes, const struct encap_uplink *uplink,
+			   const struct outer *outer)
+{
+	const struct ipaddr *own = &uplink->addr[family_index(outer->dst.family)];
+
+	if (outer->ifindex != uplink->ifindex)
+		return REASON_NOT_HERE;
+	if (!ipaddr_equal(&outer->dst, own) && !ipaddr_equal(&outer->dst, &remotes->group))
+		return REASON_NOT_HERE;
+	if (ipaddr_equal(&outer->src, own) || !source_counts(remotes, uplink, &outer->src))
+		return REASON_FOREIGN_SOURCE;
+	return REASON_NONE;
+}
+
+unsigned remotes_families(const struct remotes *remotes)
+{
+	unsigned set = 0;
+
+	if (ipaddr_is_set(&remotes->group))
+		set |= 1u << family_index(remotes->group.family);
+	for (unsigned i = 0; i < remotes->peer_count; i++)
+		set |= 1u << family_index(remotes->peers[i].family);
+	return set;
+}
+
+size_t remotes_room(const struct remotes *remotes, const struct encap_uplink *uplink,
+		    const struct ipaddr *peer, size_t header)
+{
+	bool v6 = peer && ipaddr_is_set(peer) ? peer->family == AF_INET6
+					      : remotes_families(remotes) & 1u << 1;
+	size_t overhead = header + (v6 ? IPV6_OVERHEAD : IPV4_OVERHEAD);
+
+	return uplink->mtu > overhead ? uplink->mtu - overhead : 0;
+}
+
+bool remotes_ready(const struct remotes *remotes, const struct encap_uplink *uplink)
+{
+	unsigned set = remotes_families(remotes);
+
+	return uplink->up && ((set & 1u << 0 && ipaddr_is_set(&uplink->addr[0])) ||
+			      (set & 1u << 1 && ipaddr_is_set(&uplink->addr[1])));
+}
+
+void remotes_each_peer(const struct remotes *remotes, void (*fn)(void *, const struct ipaddr *),
+		       void *arg)
+{
+	for (unsigned i = 0; i < remotes->peer_count; i++)
+		fn(arg, &remotes->peers[i]);
+}
+
+void remotes_show(const struct remotes *remotes, json_t *object)
+{
+	json_t *peers = json_array();
+	char text[ADDR_STRLEN];
+
+	for (unsigned i = 0; i < remotes->peer_count; i++)
+		json_array_append_new(peers, json_string(ipaddr_format(&remotes->peers[i], text)));
+	if (ipaddr_is_set(&remotes->group))
+		json_object_set_new(object, "group",
+				    json_string(ipaddr_format(&remotes->group, text)));
+	json_object_set_new(object, "peers", peers);
+}

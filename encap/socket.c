@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "encap/socket.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+/* @syscall setsockopt */
+int socket_set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* A buffer beyond the system's limit needs a privilege that a user namespace lacks. */
+void socket_set_buffer(int fd, int force, int plain, int bytes)
+{
+	if (socket_set_int(fd, SOL_SOCKET, force, bytes) < 0)
+		(void)socket_set_int(fd, SOL_SOCKET, plain, bytes);
+}
+
+int socket_drop_everything(int fd)
+{
+	struct sock_filter none[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog program = {.len = 1, .filter = none};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
+}
