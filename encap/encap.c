@@ -3,10 +3,12 @@
 
 #include <string.h>
 
+#include "encap/dot1q.h"
 #include "encap/etherip.h"
 
 static const struct encap_ops *const backends[ENCAP_KINDS] = {
     [ENCAP_ETHERIP] = &etherip_ops,
+    [ENCAP_DOT1Q] = &dot1q_ops,
 };
 
 const struct encap_ops *encap_at(enum encap_kind kind)

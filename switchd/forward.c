@@ -526,7 +526,7 @@ void forward_from_encap(struct encap *encap, struct frame_batch *batch)
 		 * what comes back through here can carry. */
 		if (encap->clamp_mss)
 			(void)mss_clamp(frame, encap->ops->room(encap, &frame->peer));
-		encap->stats.rx_segments++;
+		encap->stats.rx_segments += offload_segments(frame);
 		process(&p, frame, &encap->stats);
 	}
 	batch->count = 0;
