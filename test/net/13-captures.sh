@@ -59,12 +59,15 @@ check_not "what does not exist is not mirrored" ctl hostA mirror add q port vm7 
 ping_all
 check "it is shown" equal "$(mirror p file)" "$LAB/p.pcapng"
 check "nothing was dropped" equal "$(mirror p drops) $(mirror s drops)" '0 0'
+# Guests say things of their own accord: what comes in between is in the file only.
 frames=$(mirror p frames)
 check "the one is ended" ctl hostA mirror del p
 check "and the other" ctl hostA mirror del s
 check_not "one that is not there cannot be ended" ctl hostA mirror del p
 ping_all
-check "tshark reads as many frames as were counted" equal "$(count "$LAB/p.pcapng" frame)" "$frames"
+read=$(count "$LAB/p.pcapng" frame)
+check "tshark reads the frames that were counted ($read of $frames)" \
+	[ "$read" -ge "$frames" -a "$read" -le $((frames + 3)) ]
 check "a port's has both directions" \
 	equal "$(count "$LAB/p.pcapng" icmp.type==8) $(count "$LAB/p.pcapng" icmp.type==0)" '5 5'
 check "and says which is which" \
