@@ -5,10 +5,13 @@
  */
 #include "test/unit/fdb_model.h"
 
+/* The model checks everything after each step: long inputs take long, and find no more. */
+#define SIZE_MAX_USEFUL 512u
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	(void)model_run(data, size);
+	(void)model_run(data, size < SIZE_MAX_USEFUL ? size : SIZE_MAX_USEFUL);
 	return 0;
 }
