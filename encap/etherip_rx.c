@@ -143,7 +143,9 @@ static int raw_socket(uint16_t family)
 {
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ETHERIP_PROTOCOL);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 int etherip_receiver_open(struct etherip_shared *shared, uint16_t family)

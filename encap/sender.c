@@ -2,6 +2,7 @@
 #include "encap/sender.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -266,6 +267,7 @@ static void tx_flush(struct tx_queue *q)
 	struct stats *stats = &q->encap->stats;
 	unsigned done = 0;
 
+	assert(q->sender); /* what is queued has one */
 	while (done < q->count) {
 		int n = sendmmsg(q->sender->fd[q->number], q->msgs + done, q->count - done,
 				 0); /* @syscall sendmmsg */
