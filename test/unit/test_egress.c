@@ -255,6 +255,35 @@ static void oversize_drop_counts_where_the_frame_came_in(void **state)
 	assert_int_equal(wire->encap->stats.tx_bytes, 1200);
 }
 
+/* As VLANs are: what cannot be cut smaller cannot be sent. */
+static void a_wire_without_fragments_clips_or_drops(void **state)
+{
+	(void)state;
+	wire->room = 600;
+	wire->ops.no_fragments = true;
+	wire->ops.offloads = OFFLOAD_ALL;
+	wire->encap->oversize = OVERSIZE_CLIP;
+	fx_send(a, fx_ether(&fx, broadcast, fx_mac(1), 601));
+	fx_send(a, super_frame(FRAME_GSO_UDP, 5000, 1000));
+	assert_int_equal(wire->log.count, 0);
+	assert_int_equal(a->port->stats.rx_drops[REASON_OVERSIZE], 2);
+	fx_send(a, super_frame(FRAME_GSO_TCP4, 5000, 1000)); /* whole, with a smaller size */
+	assert_int_equal(wire->log.count, 1);
+	assert_int_equal(wire->log.sent[0].len, super.len);
+	assert_int_equal(wire->log.sent[0].offload.gso, FRAME_GSO_TCP4);
+	assert_int_equal(wire->log.sent[0].offload.gso_size, 546);
+	fx_forget(&fx);
+	fx_send(a, super_frame(FRAME_GSO_UDP, 5000, 500));
+	assert_int_equal(wire->log.count, 1);
+	assert_int_equal(wire->log.sent[0].offload.gso_size, 500);
+	fx_forget(&fx);
+	/* Offloads of the type may be missing here. */
+	wire->encap->lacks = OFFLOAD_USO;
+	fx_send(a, super_frame(FRAME_GSO_UDP, 5000, 500));
+	assert_segments(&wire->log, 5000, 500, 542);
+	assert_int_equal(fx_drops(a->port->stats.rx_drops), 2);
+}
+
 static void ordinary_frames_that_do_not_fit_are_the_wires_to_fragment(void **state)
 {
 	(void)state;
@@ -629,6 +658,7 @@ int main(void)
 	    CASE(the_largest_superframe_passes_and_is_cut),
 	    CASE(oversize_says_how_a_superframe_is_cut_for_a_wire),
 	    CASE(oversize_drop_counts_where_the_frame_came_in),
+	    CASE(a_wire_without_fragments_clips_or_drops),
 	    CASE(ordinary_frames_that_do_not_fit_are_the_wires_to_fragment),
 	    CASE(partial_checksums_are_finished_only_for_who_wants_them),
 	    CASE(a_tag_does_not_displace_checksums),

@@ -317,6 +317,32 @@ static void test_limit_of_port_and_remote_host(void **state)
 	fdb_destroy(fdb);
 }
 
+/* Behind a VLAN all hosts are one: it may have more, and pays for itself first. */
+static void test_limit_of_a_wire_without_hosts(void **state)
+{
+	const struct fdb_where vlan = {.side = 3};
+	struct fdb_limits limits = {
+	    .max = 100, .holder_max = 25, .remote_max = 25, .wire_max = 100};
+	struct fdb *fdb = make(1000, &limits);
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++)
+		learn(fdb, i, vlan, i);
+	assert_int_equal(held(fdb, vlan, 200), 100);
+	for (uint32_t i = 0; i < 50; i++) {
+		learn(fdb, 1000 + i, port(1), 200);
+		learn(fdb, 2000 + i, host(1, 5), 200);
+	}
+	assert_int_equal(held(fdb, port(1), 200), 25);
+	assert_int_equal(held(fdb, host(1, 5), 200), 25);
+	assert_int_equal(held(fdb, vlan, 200), 50);
+	/* Where nothing is said, it is as limited as a host. */
+	limits.wire_max = 0;
+	assert_int_equal(fdb_segment_set(fdb, SEG, &limits), 0);
+	assert_int_equal(held(fdb, vlan, 200), 25);
+	fdb_destroy(fdb);
+}
+
 /* Eviction follows who was heard, not who came first. */
 static void test_oldest_is_least_recently_heard(void **state)
 {
@@ -701,6 +727,7 @@ int main(void)
 	    cmocka_unit_test(test_lookup_result_as_argument),
 	    cmocka_unit_test(test_limit_of_segment),
 	    cmocka_unit_test(test_limit_of_port_and_remote_host),
+	    cmocka_unit_test(test_limit_of_a_wire_without_hosts),
 	    cmocka_unit_test(test_oldest_is_least_recently_heard),
 	    cmocka_unit_test(test_full_of_static),
 	    cmocka_unit_test(test_flood_hurts_only_itself),
