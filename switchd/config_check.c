@@ -43,7 +43,7 @@ static bool fail_two(const struct check *check, const struct desired_object *fir
 	if (strcmp(here->owner, other->owner) == 0)
 		return conf_fail(here, check->err, "%s%s%s", what, *place ? "; the other is" : "",
 				 place);
-	return conf_fail(here, check->err, "%s: this one by %s, the other by %s%s", what,
+	return conf_fail(here, check->err, "%s: the one here by %s, the other by %s%s", what,
 			 here->owner, other->owner, place);
 }
 

@@ -37,7 +37,7 @@ static struct segment *need_segment(struct switchd *sw, struct ctl_conn *conn, c
 	struct segment *segment = name ? switchd_segment(sw, name) : NULL;
 
 	if (name && !segment)
-		ctl_fail(conn, "no segment \"%s\"", name);
+		ctl_fail(conn, "there is no segment \"%s\"", name);
 	return segment;
 }
 
@@ -48,7 +48,7 @@ static struct port *need_port(struct switchd *sw, struct ctl_conn *conn, const j
 	struct port *port = name ? switchd_port(sw, name) : NULL;
 
 	if (name && !port)
-		ctl_fail(conn, "no port \"%s\"", name);
+		ctl_fail(conn, "there is no port \"%s\"", name);
 	return port;
 }
 
@@ -324,7 +324,7 @@ static void do_mirror_del(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	if (!name)
 		return;
 	if (capture_stop_name(sw, name) < 0)
-		ctl_fail(conn, "no mirror \"%s\"", name);
+		ctl_fail(conn, "there is no mirror \"%s\"", name);
 	else
 		ctl_ok(conn, NULL);
 }

@@ -254,7 +254,7 @@ static void show_named(struct switchd *sw, struct ctl_conn *conn, const json_t *
 	}
 	one = item(sw, name);
 	if (!one) {
-		ctl_fail(conn, "no %s \"%s\"", kind, name);
+		ctl_fail(conn, "there is no %s \"%s\"", kind, name);
 		return;
 	}
 	ctl_item(conn, one);
@@ -342,7 +342,7 @@ void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args
 	struct walk *walk;
 
 	if (only && !switchd_segment(sw, only)) {
-		ctl_fail(conn, "no segment \"%s\"", only);
+		ctl_fail(conn, "there is no segment \"%s\"", only);
 		return;
 	}
 	walk = calloc(1, sizeof(*walk));
@@ -412,7 +412,7 @@ void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 	struct fdb_walk *walk;
 
 	if (name && !segment) {
-		ctl_fail(conn, "no segment \"%s\"", name);
+		ctl_fail(conn, "there is no segment \"%s\"", name);
 		return;
 	}
 	walk = calloc(1, sizeof(*walk));

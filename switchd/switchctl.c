@@ -204,7 +204,9 @@ static void print_usage(FILE *file)
 		    "  -p, --pretty         the same, indented\n"
 		    "  -b, --batch FILE     commands from a file, one a line ('-': from stdin)\n"
 		    "  -V, --version        switchctl's version\n"
-		    "Words may be cut while they stay unique; the verb is `show` unless given.\n",
+		    "  -h, --help           this, and all commands\n"
+		    "Words may be cut while they stay unique; an object alone is shown.\n"
+		    "What the commands do is in switchctl(8), their keys are in switchd.conf(5).\n",
 		    file);
 }
 

@@ -328,7 +328,7 @@ static void show_lines(json_t *object, const char *prefix)
 			show_lines(value, name);
 			continue;
 		}
-		(void)printf("%-16s ", name);
+		(void)printf("%-19s ", name);
 		print_value(value);
 		(void)putchar('\n');
 	}

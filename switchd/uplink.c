@@ -169,8 +169,9 @@ static void report(const struct uplink *uplink, const struct encap_uplink *befor
 	}
 	if (before->up && memcmp(before->addr, view->addr, sizeof(view->addr)) == 0)
 		return;
-	log_info("uplink %s: up on %s, from %s%s%s, MTU %u", view->name, view->interface,
-		 v4 || !v6 ? ipaddr_format(&view->addr[0], text4) : "", v4 && v6 ? " and " : "",
+	log_info("uplink %s: up on %s, %s%s%s%s, MTU %u", view->name, view->interface,
+		 v4 || v6 ? "from " : "without an address",
+		 v4 ? ipaddr_format(&view->addr[0], text4) : "", v4 && v6 ? " and " : "",
 		 v6 ? ipaddr_format(&view->addr[1], text6) : "", view->mtu);
 }
 

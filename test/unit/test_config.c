@@ -472,14 +472,14 @@ static void reload_keeps(void **state)
 	     &next);
 	desired_keep(&next, &live);
 	assert_int_equal(desired_check(&next, &err), -EINVAL);
-	assert_string_equal(err.text,
-			    "f:3: port \"q\" is there twice: this one by file, the other by cli");
+	assert_string_equal(
+	    err.text, "f:3: port \"q\" is there twice: the one here by file, the other by cli");
 	desired_clear(&next);
 	must("segments = ( { name = \"s\"; },\n{ name = \"t\"; id = 7; } );", &next);
 	desired_keep(&next, &live);
 	assert_int_equal(desired_check(&next, &err), -EINVAL);
-	assert_string_equal(err.text, "f:2: segment \"c\": id 7 is that of \"t\" already: this one "
-				      "by file, the other by cli");
+	assert_string_equal(err.text, "f:2: segment \"c\": id 7 is that of \"t\" already: the one "
+				      "here by file, the other by cli");
 	desired_clear(&next);
 	must("segments = ( { name = \"t\"; } );", &next);
 	desired_keep(&next, &live);

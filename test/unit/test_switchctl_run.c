@@ -215,9 +215,9 @@ static void text(void **state)
 	assert_int_equal(RUN("encap"), 0);
 	assert_string_equal(out, "beta: dot1q uplink lan state up vid 102\n");
 	assert_int_equal(RUN("status"), 0);
-	assert_string_equal(out, "host             hostA\n"
-				 "uptime           7\n"
-				 "pool.used        3\n");
+	assert_string_equal(out, "host                hostA\n"
+				 "uptime              7\n"
+				 "pool.used           3\n");
 	assert_int_equal(RUN("metrics"), 0);
 	assert_string_equal(out, "# HELP x\nx 1\n");
 	assert_int_equal(RUN("uplink"), 0);
