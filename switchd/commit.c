@@ -8,6 +8,7 @@
 #include "lib/names.h"
 #include "switchd/events.h"
 #include "switchd/ports.h"
+#include "switchd/ports_links.h"
 #include "switchd/segment.h"
 #include "switchd/uplink.h"
 
@@ -58,7 +59,8 @@ static bool port_stays(const struct port *port, const struct next_names *names)
 	const struct port_conf *want = names_find(names->ports, port->conf->name);
 	const struct segment_conf *segment;
 
-	if (!want || strcmp(want->type, port->conf->type) != 0)
+	if (!want || strcmp(want->type, port->conf->type) != 0 ||
+	    port_is_wildcard(port->ops, want) != port->runtime->wildcard)
 		return false;
 	segment = names_find(names->segments, port->conf->segment);
 	if (segment && !segment_must_restart(port->segment, segment))
@@ -68,14 +70,26 @@ static bool port_stays(const struct port *port, const struct next_names *names)
 	return false;
 }
 
-static void remove_what_goes(struct switchd *sw, const struct next_names *names)
+/* A wildcard takes its ports along, so that they have to go before it. */
+static void remove_ports(struct switchd *sw, const struct next_names *names)
 {
 	list_for_each_safe (&sw->ports, it) {
-		struct port *port = container_of(it, struct port_runtime, link)->port;
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
 
-		if (!port_stays(port, names))
-			port_destroy(port);
+		if (rt->of && !port_stays(rt->of, names))
+			port_destroy(rt->port);
 	}
+	list_for_each_safe (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+
+		if (!rt->of && !port_stays(rt->port, names))
+			port_destroy(rt->port);
+	}
+}
+
+static void remove_what_goes(struct switchd *sw, const struct next_names *names)
+{
+	remove_ports(sw, names);
 	list_for_each_safe (&sw->segments, it) {
 		struct segment *segment = container_of(it, struct segment, link);
 		const struct segment_conf *want = names_find(names->segments, segment->conf.name);
@@ -134,6 +148,13 @@ static int apply_segments(struct switchd *sw, const struct desired *next)
 	return 0;
 }
 
+/* To a wildcard's ports a default that is said is another than one that is not. */
+static bool port_changes(const struct port *port, const struct port_conf *conf)
+{
+	return !conf_equal(port->ops->schema, port->conf, conf) ||
+	       (port->runtime->wildcard && port->conf->head.given != conf->head.given);
+}
+
 static int apply_ports(struct switchd *sw, const struct desired *next)
 {
 	for (size_t i = 0; i < next->ports.count; i++) {
@@ -143,7 +164,7 @@ static int apply_ports(struct switchd *sw, const struct desired *next)
 		if (!port) {
 			if (!port_create(sw, conf))
 				return -ENOMEM;
-		} else if (!conf_equal(port->ops->schema, port->conf, conf)) {
+		} else if (port_changes(port, conf)) {
 			port_reconf(port, conf);
 		}
 	}
@@ -175,6 +196,7 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	ret = apply_uplinks(sw, next);
 	ret = ret ? ret : apply_segments(sw, next);
 	ret = ret ? ret : apply_ports(sw, next);
+	ports_follow_links(sw);
 	/* Too late to refuse: what could be made runs, and the next commit goes on. */
 	if (ret < 0)
 		log_error("out of memory: the configuration is in force only in part");
@@ -212,8 +234,8 @@ int commit_reload(struct switchd *sw, struct err *err)
 
 void commit_clear(struct switchd *sw)
 {
-	list_for_each_safe (&sw->ports, it)
-		port_destroy(container_of(it, struct port_runtime, link)->port);
+	while (!list_empty(&sw->ports))
+		port_destroy(container_of(sw->ports.next, struct port_runtime, link)->port);
 	list_for_each_safe (&sw->segments, it)
 		segment_destroy(container_of(it, struct segment, link));
 	list_for_each_safe (&sw->uplinks, it) {

@@ -18,9 +18,11 @@
 #define RUN_DIR_DEFAULT	    "/run/tvdswitch"
 #define NAME_MAX_LEN	    63 /* of a host, uplink, segment, port: [A-Za-z0-9_.-]+ */
 
-/* Who made an object; a reload replaces those of the file only. */
-#define OWNER_FILE "file"
-#define OWNER_CLI  "cli"
+/* Who made an object; a reload replaces those of the file only. A wildcard's ports
+ * are no part of the desired state: they come and go with their interfaces. */
+#define OWNER_FILE     "file"
+#define OWNER_CLI      "cli"
+#define OWNER_WILDCARD "wildcard"
 
 enum ids_mode { IDS_OWN, IDS_SHARED };
 enum tags_mode { TAGS_DROP, TAGS_PASS };

@@ -317,6 +317,22 @@ static bool check_encaps(const struct check *check)
 
 /* ---- Ports ---- */
 
+/* What an uplink uses is not a guest's. A wildcard just passes it over. */
+static bool check_port_interface(const struct check *check, const struct port_conf *port)
+{
+	const struct uplink_conf *uplinks = check->desired->uplinks.items;
+	const struct port_ops *ops = port_ops_find(port->type);
+	const char *interface = ops->link ? ops->interface(port) : NULL;
+
+	for (size_t i = 0; interface && i < check->desired->uplinks.count; i++) {
+		if (strcmp(uplinks[i].interface, interface) == 0)
+			return conf_fail(port, check->err,
+					 "port \"%s\": interface \"%s\" is that of uplink \"%s\"",
+					 port->name, interface, uplinks[i].name);
+	}
+	return true;
+}
+
 static bool check_port(const struct check *check, const struct port_conf *port)
 {
 	const struct port_ops *ops = port_ops_find(port->type);
@@ -342,7 +358,7 @@ static bool check_port(const struct check *check, const struct port_conf *port)
 	}
 	if (ops->check && ops->check(port, &said) < 0)
 		return fail_part(check, DESIRED_PORT, (const void *)port, &port->head, &said);
-	return true;
+	return check_port_interface(check, port);
 }
 
 static bool check_ports(const struct check *check)

@@ -18,12 +18,14 @@
 
 #include "lib/clock.h"
 #include "lib/ctl.h"
+#include "lib/hash.h"
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/commit.h"
 #include "switchd/control.h"
 #include "switchd/egress.h"
 #include "switchd/notify.h"
+#include "switchd/ports_links.h"
 #include "switchd/privileges.h"
 #include "switchd/rtnl.h"
 #include "switchd/segment.h"
@@ -75,6 +77,7 @@ static void on_uplinks_soon(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	uplinks_refresh(timer->data);
+	ports_follow_links(timer->data);
 }
 
 static void on_netlink(void *arg)
@@ -150,6 +153,9 @@ static int start(struct switchd *sw, struct desired *desired, struct err *err)
 	int ret;
 
 	sw->encap_host.ids_shared = desired->ids == IDS_SHARED;
+	/* The control socket is at no other process's path, and stays there. */
+	sw->port_host.instance = (uint32_t)hash_bytes(&(const struct hash_key){{0, 0}},
+						      desired->control, strlen(desired->control));
 	if (mkdir(desired->run_dir, 0755) == 0 && user[0])
 		(void)privileges_give(desired->run_dir, user);
 	ret = ctl_server_open(&sw->control, sw->loop, desired->control, control_request, sw, err);
@@ -160,6 +166,7 @@ static int start(struct switchd *sw, struct desired *desired, struct err *err)
 	ret = commit(sw, desired, err);
 	if (ret < 0)
 		return ret;
+	ports_recover(sw);
 	user = sw->desired.user;
 	if (user[0]) {
 		ret = privileges_switch_user(user, err);

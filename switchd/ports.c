@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "switchd/ports.h"
+#include "switchd/ports_links.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "switchd/capture.h"
 #include "switchd/egress.h"
 #include "switchd/events.h"
+#include "switchd/ports.h"
 #include "switchd/segment.h"
 
 LOG_MODULE("port");
@@ -80,6 +81,17 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 	try_open(((struct port_runtime *)timer->data)->port);
 }
 
+void port_retry(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+
+	if (port->state || rt->wildcard)
+		return;
+	rt->retry_after = RETRY_FIRST;
+	ev_timer_stop(rt->sw->loop, &rt->retry);
+	try_open(port);
+}
+
 static void close_port(struct port *port)
 {
 	struct port_runtime *rt = port->runtime;
@@ -127,6 +139,11 @@ static int take_number(struct switchd *sw, struct port *port)
 
 struct port *port_create(struct switchd *sw, const struct port_conf *conf)
 {
+	return port_create_of(sw, conf, NULL);
+}
+
+struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, struct port *wildcard)
+{
 	const struct port_ops *ops = port_ops_find(conf->type);
 	struct port *port = calloc(1, sizeof(*port));
 	struct port_runtime *rt = calloc(1, sizeof(*rt));
@@ -143,8 +160,10 @@ struct port *port_create(struct switchd *sw, const struct port_conf *conf)
 	port->segment = switchd_segment(sw, conf->segment);
 	port->runtime = rt;
 	list_init(&port->captures);
-	list_add_tail(&port->segment->ports, &port->by_segment);
+	list_init(&port->by_segment);
 	rt->sw = sw;
+	rt->of = wildcard;
+	rt->wildcard = port_is_wildcard(ops, conf);
 	rt->port = port;
 	rt->conf = copy;
 	rt->retry_after = RETRY_FIRST;
@@ -154,6 +173,11 @@ struct port *port_create(struct switchd *sw, const struct port_conf *conf)
 	list_add_tail(&sw->ports, &rt->link);
 	ev_timer_init(&rt->retry, on_retry, 0., 0.);
 	rt->retry.data = rt;
+	if (rt->wildcard) { /* gets no frames and sends none */
+		ports_wildcard_changed(port);
+		return port;
+	}
+	list_add_tail(&port->segment->ports, &port->by_segment);
 	try_open(port);
 	return port;
 
@@ -177,6 +201,8 @@ void port_destroy(struct port *port)
 	rt = port->runtime;
 	sw = rt->sw;
 	where = where_of(port);
+	if (rt->wildcard)
+		ports_drop_children(port);
 	egress_flush(sw); /* what came from here counts late drops here */
 	close_port(port);
 	ports_changed(port);
@@ -202,6 +228,8 @@ static void move_to_segment(struct port *port, struct segment *segment)
 	(void)fdb_flush(segment->sw->fdb, port->segment->number, &where, true);
 	list_del(&port->by_segment);
 	port->segment = segment;
+	if (port->runtime->wildcard)
+		return;
 	list_add_tail(&segment->ports, &port->by_segment);
 	if (port->mtu != segment_port_mtu(segment)) {
 		port->mtu = segment_port_mtu(segment);
@@ -225,7 +253,7 @@ void port_reconf(struct port *port, const struct port_conf *conf)
 	egress_flush_port(port);
 	if (port->state && port->ops->reconf)
 		ret = port->ops->reconf(port, copy);
-	if (ret != 0) {
+	if (ret != 0 && !rt->wildcard) {
 		close_port(port);
 		ports_changed(port);
 	}
@@ -239,9 +267,8 @@ void port_reconf(struct port *port, const struct port_conf *conf)
 		(void)fdb_flush(rt->sw->fdb, port->segment->number, &where, false);
 	if (was_locked != (port->conf->state == PORT_LOCKED))
 		event_port(port, port_state_name(port));
-	if (!port->state) {
-		rt->retry_after = RETRY_FIRST;
-		ev_timer_stop(rt->sw->loop, &rt->retry);
-		try_open(port);
-	}
+	if (rt->wildcard)
+		ports_reconf_children(port);
+	else
+		port_retry(port);
 }

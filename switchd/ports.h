@@ -24,6 +24,9 @@ void port_destroy(struct port *port);
 /* Applies a changed configuration of the same type, by restart if need be. */
 void port_reconf(struct port *port, const struct port_conf *conf);
 
+/* Tries to attach it now, if it is not. */
+void port_retry(struct port *port);
+
 /* "up", "down" or "locked". */
 const char *port_state_name(const struct port *port);
 

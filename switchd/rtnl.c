@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -11,16 +10,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "switchd/rtnl_impl.h"
+
 #ifndef IFF_LOWER_UP /* linux/if.h, which cannot stand beside net/if.h */
 #define IFF_LOWER_UP 0x10000
 #endif
-
-/* each_attr() without its narrowing conversion. */
-#define each_attr(attr, nlh, off)                                                                  \
-	for ((attr) = mnl_nlmsg_get_payload_offset((nlh), (off));                                  \
-	     mnl_attr_ok((attr), (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) -             \
-				       (const char *)(attr)));                                     \
-	     (attr) = mnl_attr_next(attr))
 
 /*
  * @syscall socket bind sendto recvmsg getsockname setsockopt close
@@ -129,7 +123,7 @@ static void read_explanation(const struct nlmsghdr *nlh, struct err *err)
 		off += mnl_nlmsg_get_payload_len(nlh) > off ? e->msg.nlmsg_len - sizeof(e->msg) : 0;
 	if (off > mnl_nlmsg_get_payload_len(nlh))
 		return;
-	each_attr(attr, nlh, off)
+	rtnl_each_attr(attr, nlh, off)
 	{
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
@@ -137,8 +131,8 @@ static void read_explanation(const struct nlmsghdr *nlh, struct err *err)
 	}
 }
 
-static int transact(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t cb, void *arg,
-		    struct err *err)
+int rtnl_transact(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t cb, void *arg,
+		  struct err *err)
 {
 	char buf[REPLY_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	uint32_t seq = ++rtnl->seq;
@@ -159,12 +153,30 @@ static int transact(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t cb, vo
 			read_explanation(nlh, err);
 		ret = mnl_cb_run(buf, (size_t)n, seq, portid, cb, arg);
 		/* An answer to a request that was given up before. */
-		if (ret < 0 && errno == ESRCH && nlh->nlmsg_seq != seq)
+		if (ret < 0 && (errno == ESRCH || errno == EPROTO) && nlh->nlmsg_seq != seq)
 			continue;
 		if (ret < 0)
 			return -errno;
 		if (ret == MNL_CB_STOP)
 			return 0;
+	}
+}
+
+/* IFLA_AF_SPEC holds a nest for each family, and that of IPv6 what we look for. */
+static void read_af_spec(const struct nlattr *spec, struct rtnl_link *link)
+{
+	const struct nlattr *family, *attr;
+
+	rtnl_each_nested(family, spec)
+	{
+		if (mnl_attr_get_type(family) != AF_INET6)
+			continue;
+		rtnl_each_nested(attr, family)
+		{
+			if (mnl_attr_get_type(attr) == IFLA_INET6_ADDR_GEN_MODE &&
+			    mnl_attr_validate(attr, MNL_TYPE_U8) >= 0)
+				link->addr_gen = mnl_attr_get_u8(attr);
+		}
 	}
 }
 
@@ -174,20 +186,47 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	struct rtnl_link *link = arg;
 	const struct nlattr *attr;
 
+	memset(link, 0, sizeof(*link));
 	link->ifindex = (unsigned)info->ifi_index;
 	link->up = info->ifi_flags & IFF_UP;
 	link->carrier = info->ifi_flags & IFF_LOWER_UP;
-	each_attr(attr, nlh, sizeof(*info))
+	link->addr_gen = -1;
+	rtnl_each_attr(attr, nlh, sizeof(*info))
 	{
-		if (mnl_attr_get_type(attr) == IFLA_MTU &&
-		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == IFLA_MTU && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			link->mtu = mnl_attr_get_u32(attr);
+		else if (type == IFLA_MASTER && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			link->master = mnl_attr_get_u32(attr);
+		else if (type == IFLA_IFNAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			(void)snprintf(link->name, sizeof(link->name), "%s",
+				       mnl_attr_get_str(attr));
+		else if (type == IFLA_AF_SPEC)
+			read_af_spec(attr, link);
 	}
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *put_header(char *buf, uint16_t type, uint16_t flags, size_t extra,
-				   void **payload)
+struct each_link {
+	rtnl_link_fn *fn;
+	void *arg;
+};
+
+static int on_each_link(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct each_link *each = arg;
+	struct rtnl_link link;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return MNL_CB_OK;
+	(void)on_link(nlh, &link);
+	each->fn(each->arg, &link);
+	return MNL_CB_OK;
+}
+
+struct nlmsghdr *rtnl_put_header(char *buf, uint16_t type, uint16_t flags, size_t extra,
+				 void **payload)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 
@@ -204,9 +243,32 @@ int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link)
 	struct nlmsghdr *nlh;
 
 	memset(link, 0, sizeof(*link));
-	nlh = put_header(buf, RTM_GETLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
+	nlh = rtnl_put_header(buf, RTM_GETLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
-	return transact(rtnl, nlh, on_link, link, NULL);
+	return rtnl_transact(rtnl, nlh, on_link, link, NULL);
+}
+
+int rtnl_each_link(struct rtnl *rtnl, rtnl_link_fn *fn, void *arg)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct each_link each = {fn, arg};
+	struct ifinfomsg *info;
+	struct nlmsghdr *nlh;
+
+	nlh = rtnl_put_header(buf, RTM_GETLINK, NLM_F_DUMP, sizeof(*info), (void **)&info);
+	/* Half of what a link says of itself is its counters. */
+	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return rtnl_transact(rtnl, nlh, on_each_link, &each, NULL);
+}
+
+static void put_addr_gen(struct nlmsghdr *nlh, uint8_t mode)
+{
+	struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+	struct nlattr *family = mnl_attr_nest_start(nlh, AF_INET6);
+
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, mode);
+	mnl_attr_nest_end(nlh, family);
+	mnl_attr_nest_end(nlh, spec);
 }
 
 int rtnl_set_link(struct rtnl *rtnl, unsigned ifindex, const struct rtnl_change *change,
@@ -218,10 +280,10 @@ int rtnl_set_link(struct rtnl *rtnl, unsigned ifindex, const struct rtnl_change 
 	struct err why = {""};
 	int ret;
 
-	nlh = put_header(buf, RTM_NEWLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
+	nlh = rtnl_put_header(buf, RTM_NEWLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
 	info->ifi_index = (int)ifindex;
-	if (change->up) {
-		info->ifi_flags = IFF_UP;
+	if (change->up || change->down) {
+		info->ifi_flags = change->up ? IFF_UP : 0;
 		info->ifi_change = IFF_UP;
 	}
 	if (change->netns_fd >= 0)
@@ -232,7 +294,9 @@ int rtnl_set_link(struct rtnl *rtnl, unsigned ifindex, const struct rtnl_change 
 		mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(*change->mac), change->mac);
 	if (change->mtu)
 		mnl_attr_put_u32(nlh, IFLA_MTU, change->mtu);
-	ret = transact(rtnl, nlh, NULL, NULL, &why);
+	if (change->set_addr_gen)
+		put_addr_gen(nlh, change->addr_gen);
+	ret = rtnl_transact(rtnl, nlh, NULL, NULL, &why);
 	if (ret < 0)
 		return err_set(err, -ret, "%s", why.text[0] ? why.text : strerror(-ret));
 	return 0;
@@ -254,7 +318,7 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 
 	if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)
 		return MNL_CB_OK;
-	each_attr(attr, nlh, sizeof(*info))
+	rtnl_each_attr(attr, nlh, sizeof(*info))
 	{
 		uint16_t type = mnl_attr_get_type(attr);
 		size_t len = mnl_attr_get_payload_len(attr);
@@ -282,6 +346,6 @@ int rtnl_each_addr(struct rtnl *rtnl, rtnl_addr_fn *fn, void *arg)
 	struct ifaddrmsg *info;
 	struct nlmsghdr *nlh;
 
-	nlh = put_header(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(*info), (void **)&info);
-	return transact(rtnl, nlh, on_addr, &each, NULL);
+	nlh = rtnl_put_header(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(*info), (void **)&info);
+	return rtnl_transact(rtnl, nlh, on_addr, &each, NULL);
 }

@@ -18,10 +18,13 @@ struct rtnl;
 
 /* What a link is now. */
 struct rtnl_link {
+	char name[IFNAMSIZ];
 	unsigned ifindex;
 	bool up;      /* administratively */
 	bool carrier; /* and the wire is there */
 	unsigned mtu;
+	unsigned master; /* the bridge or bond that it is a port of; 0: none */
+	int addr_gen;	 /* how it makes IPv6 addresses of itself; -1: it has no IPv6 */
 };
 
 /* One change to a link; members that are zero are left alone. */
@@ -30,7 +33,9 @@ struct rtnl_change {
 	const struct mac *mac;
 	unsigned mtu;
 	int netns_fd; /* -1: stay; else move there first */
-	bool up;
+	bool up, down;
+	bool set_addr_gen;
+	uint8_t addr_gen; /* IN6_ADDR_GEN_MODE_ */
 };
 
 /* Called, at most once a turn of the loop, after links or addresses have changed. */
@@ -42,6 +47,13 @@ void rtnl_close(struct rtnl *rtnl);
 
 /* 0; -ENODEV when there is no such interface; or another negative errno. */
 int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link);
+
+/*
+ * Called for each link of this network namespace. 0; -EINTR when links changed
+ * under way, so that some were not, or twice, reported; or another negative errno.
+ */
+typedef void rtnl_link_fn(void *arg, const struct rtnl_link *link);
+int rtnl_each_link(struct rtnl *rtnl, rtnl_link_fn *fn, void *arg);
 
 /*
  * Changes a link in one message, so that nothing of it is seen half done. The

@@ -13,6 +13,7 @@
 #include "switchd/events.h"
 #include "switchd/forward.h"
 #include "switchd/ports.h"
+#include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
 
 /* Small buffers hold what segmentation makes of superframes until it is sent. */
@@ -69,6 +70,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->port_host.receive = forward_from_port;
 	sw->port_host.changed = ports_changed;
 	sw->port_host.lost = ports_lost;
+	sw->port_host.interface_taken = ports_interface_taken;
 	return 0;
 }
 

@@ -68,6 +68,8 @@ struct port_runtime {
 	uint64_t storm_tokens; /* in thousandths of a frame */
 	uint64_t storm_stamp;
 	bool counted_up; /* the state that was last announced */
+	bool wildcard;	 /* stands for ports of its own, one for each interface */
+	struct port *of; /* such a port: its wildcard, without which it is not */
 };
 
 struct switchd {

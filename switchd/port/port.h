@@ -22,12 +22,16 @@ struct ev_loop;
 struct json_t;
 struct port;
 struct rtnl;
+struct rtnl_link;
 
 /* What the host offers to every port. One per switchd. */
 struct port_host {
 	struct ev_loop *loop;
 	struct frame_pool *pool;
 	struct rtnl *rtnl; /* to name, move and raise interfaces */
+	/* Tells what this switchd did to the system from what another did, also
+	 * after a restart. */
+	uint32_t instance;
 	/* Frames that the guest sent; takes ownership and empties the batch.
 	 * Sending what results is the host's business, before the loop sleeps. */
 	void (*receive)(struct port *port, struct frame_batch *batch);
@@ -36,7 +40,12 @@ struct port_host {
 	/* The guest's interface is gone for good: close the port and try anew.
 	 * May close the port before it returns: touch nothing afterwards. */
 	void (*lost)(struct port *port, const char *why);
+	/* Who else here has an interface: "uplink \"lan\"", "port \"vm1\"". false: nobody. */
+	bool (*interface_taken)(const struct port *port, const char *ifname, char *by, size_t size);
 };
+
+/* Room for whoever has an interface. */
+#define PORT_OWNER_STRLEN 100
 
 struct port {
 	const struct port_ops *ops;
@@ -48,7 +57,8 @@ struct port {
 	char why[160];		      /* why it is not up, for `port show` */
 	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
 	struct mac mac;		      /* of the guest\'s interface; zero: not known here */
-	unsigned mtu; /* to set on the interface if its `mtu` is not given; 0: leave */
+	unsigned mtu;	  /* to set on the interface if its `mtu` is not given; 0: leave */
+	unsigned ifindex; /* of the existing interface that it has taken; 0: none */
 	struct stats stats;
 	struct frame_batch out; /* to be sent at the end of this turn */
 
@@ -80,6 +90,32 @@ struct port_ops {
 	/* Applies a changed configuration to an open port (port->conf is still the
 	 * former). 0; or PORT_RESTART: close and open me. NULL: always restart. */
 	int (*reconf)(struct port *port, const struct port_conf *conf);
+
+	/*
+	 * The interface of this network namespace that a port so configured makes or
+	 * takes; NULL: it has none here. NULL for types that never have one.
+	 */
+	const char *(*interface)(const struct port_conf *conf);
+
+	/*
+	 * For types that take an interface which others make. Something has changed
+	 * about the interfaces: `link` is the one that the open port's configuration
+	 * names, NULL if there is none. A port that is not open is opened instead as
+	 * soon as there is one. Types with this may be wildcards: `interface` may end
+	 * in '*'. NULL for all others.
+	 */
+	void (*link)(struct port *port, const struct rtnl_link *link);
+
+	/* Puts another interface (not owned) into a configuration; goes with `link`. */
+	void (*set_interface)(struct port_conf *conf, const char *ifname);
+
+	/*
+	 * Undoes what a predecessor that was killed has left behind, except on the
+	 * interfaces that are `used` again. Called once, when all ports were tried.
+	 * May be NULL.
+	 */
+	void (*recover)(struct port_host *host, bool (*used)(void *arg, unsigned ifindex),
+			void *arg);
 
 	/* port->mtu has changed; apply it if that can still be done. May be NULL. */
 	void (*mtu_changed)(struct port *port);
@@ -140,5 +176,11 @@ extern const struct conf_schema guard_schema; /* config.c */
 
 /* The port type of that name, or NULL. */
 const struct port_ops *port_ops_find(const char *type);
+
+/* The i-th port type; NULL behind the last. */
+const struct port_ops *port_ops_at(size_t i);
+
+/* Whether a text can name an interface (of a wildcard: with '*' at its end). */
+bool port_ifname_ok(const char *name);
 
 #endif

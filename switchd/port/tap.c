@@ -75,25 +75,11 @@ static const char *ifname_of(const struct tap_conf *conf)
 	return conf->ifname ? conf->ifname : conf->common.name;
 }
 
-/* dev_valid_name() in the kernel, and no '%', which asks it to make up a number. */
-static bool valid_ifname(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return false;
-	for (const char *p = name; *p; p++) {
-		if (*p <= ' ' || *p == '/' || *p == ':' || *p == '%' || *p == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 static int tap_check(const struct port_conf *common, struct err *err)
 {
 	const struct tap_conf *conf = conf_of(common);
 
-	if (!valid_ifname(ifname_of(conf))) {
+	if (!port_ifname_ok(ifname_of(conf))) {
 		conf_fail(conf, err,
 			  "port \"%s\": \"%s\" cannot name an interface (1 to %d characters, no "
 			  "space, '/', ':' or '%%'); set `ifname`",
@@ -124,6 +110,12 @@ static bool tap_conflict(const struct port_conf *a, const struct port_conf *b)
 
 	return strcmp(ifname_of(ca), ifname_of(cb)) == 0 &&
 	       strcmp(ca->netns ? ca->netns : "", cb->netns ? cb->netns : "") == 0;
+}
+
+/* In a guest's namespace it is nobody's business here. */
+static const char *tap_interface(const struct port_conf *conf)
+{
+	return conf_of(conf)->netns ? NULL : ifname_of(conf_of(conf));
 }
 
 /* ---- traffic ---- */
@@ -421,6 +413,7 @@ const struct port_ops tap_ops = {
     .conflict = tap_conflict,
     .open = tap_open,
     .reconf = tap_reconf,
+    .interface = tap_interface,
     .mtu_changed = tap_mtu_changed,
     .close = tap_close,
     .send = tap_send,

@@ -104,6 +104,8 @@ static void build(char *buf, size_t size, enum where where, const char *key, con
 #define C94 C62 C32
 #define C32 "/abcdefghijklmnopqrstuvwxyz/abcd"
 
+#define N(interface) "\"netdev\"; interface = \"" interface "\""
+
 static const struct {
 	enum where where;
 	const char *key;
@@ -164,7 +166,7 @@ static const struct {
     {ETHERIP, "clamp_mss", "true|false", "1"},
     {ETHERIP, "vid", "", "1"},
     {PORT, "name", "\"" C62 "_\"", "\"" C62 "__\"|\"\"|\"a b\"|1"},
-    {PORT, "type", "\"tap\"", "\"netdev\"|\"stream\"|\"dgram\"|\"vde\"|\"udp\"|\"tun\"|\"\"|1"},
+    {PORT, "type", "\"tap\"", "\"stream\"|\"dgram\"|\"vde\"|\"udp\"|\"tun\"|\"\"|1"},
     {PORT, "segment", "\"s\"", "\"x\"|\"\"|1"},
     {PORT, "state", "\"open\"|\"locked\"", "\"up\"|true"},
     {PORT, "macs", "[]|\"52:54:00:00:00:01\"|[ \"52:54:00:00:00:01\", \"52-54-00-00-00-02\" ]",
@@ -181,6 +183,11 @@ static const struct {
     {PORT, "mtu", "68|1464|65521", "0|67|65522|\"1500\""},
     {PORT, "trunk", "", "( { vid = 1; segment = \"s\"; } )"},
     {PORT, "native", "", "\"s\""},
+    /* A type with the keys that it needs, and more. */
+    {PORT, "type", N("veth1") "|" N("vnet*") "|" N("e") "; take = true",
+     "\"netdev\"|" N("") "|" N("*") "|" N("a*b") "|" N("a**") "|" N("a/b")},
+    {PORT, "type", "",
+     N("eth0") "|" N("1234567890123456") "|" N("e") "; take = 1|" N("e") "; ifname = \"f\""},
 };
 
 static void every_key(void **state)

@@ -373,7 +373,7 @@ static const struct {
     {"\"198.51.100.3\"", "\"198.51.100.9\"", true}, /* in beta too, which has id 0 */
     {"type = \"etherip\"", "type = \"vxlan\"", false},
     {"type = \"etherip\"", "type = \"Etherip\"", false},
-    {"type = \"tap\"", "type = \"netdev\"", false},
+    {"type = \"tap\"", "type = \"vde\"", false},
     {"type = \"tap\"", "type = \"etherip\"", false},
     {"ifname = \"tap0\"", "ifname = \"a/b\"", false},
     {"ifname = \"tap0\"", "ifname = \"\"", false},

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/port/netdev.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <jansson.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "encap/gso.h"
+#include "lib/vnet.h"
+#include "switchd/rtnl.h"
+#include "switchd/shield.h"
+
+#define HEADER_LEN sizeof(struct vnet_header)
+#define MACS_LEN   12u
+
+static_assert(HEADER_LEN <= FRAME_HEADROOM, "the virtio-net header is read into the headroom");
+
+/* Frames that are asked for at once: as many as came the last times. */
+#define READ_MIN 4u
+#define READ_MAX 32u
+
+/* A burst of superframes has to fit until its turn comes. */
+#define SOCKET_BUFFER (4 << 20)
+
+struct netdev {
+	struct port *port;
+	ev_io io;
+	int fd;
+	unsigned at_once; /* READ_MIN to READ_MAX */
+	unsigned mtu;	  /* the interface's, for `port show` */
+};
+
+/* clang-format off */
+static const struct conf_key netdev_keys[] = {
+	PORT_COMMON_KEYS(struct netdev_conf),
+	{.name = "interface", .type = CONF_STRING, .offset = offsetof(struct netdev_conf, interface), .required = true},
+	{.name = "take", .type = CONF_BOOL, .offset = offsetof(struct netdev_conf, take)},
+	{.name = NULL},
+};
+/* clang-format on */
+
+static const struct conf_schema netdev_schema = {
+    .kind = "netdev",
+    .size = sizeof(struct netdev_conf),
+    .keys = netdev_keys,
+};
+
+static const struct netdev_conf *conf_of(const struct port_conf *conf)
+{
+	return (const struct netdev_conf *)conf;
+}
+
+static int netdev_check(const struct port_conf *common, struct err *err)
+{
+	const struct netdev_conf *conf = conf_of(common);
+	const char *star = strchr(conf->interface, '*');
+
+	if (port_ifname_ok(conf->interface) &&
+	    (!star || (star != conf->interface && star[1] == '\0')))
+		return 0;
+	conf_fail(conf, err,
+		  "port \"%s\": key \"interface\": \"%s\" is neither the name of an interface nor "
+		  "the beginning of one with a '*' behind it",
+		  common->name, conf->interface);
+	return -EINVAL;
+}
+
+/* The same interface, or two wildcards of which one covers the other. An interface
+ * that has a port of its own is not a wildcard's: that is no conflict. */
+static bool netdev_conflict(const struct port_conf *a, const struct port_conf *b)
+{
+	const char *one = conf_of(a)->interface, *two = conf_of(b)->interface;
+	size_t one_len = strcspn(one, "*"), two_len = strcspn(two, "*");
+
+	if (one[one_len] && two[two_len])
+		return strncmp(one, two, one_len < two_len ? one_len : two_len) == 0;
+	return strcmp(one, two) == 0;
+}
+
+static const char *netdev_interface(const struct port_conf *conf)
+{
+	return conf_of(conf)->interface;
+}
+
+static void netdev_set_interface(struct port_conf *common, const char *ifname)
+{
+	struct netdev_conf *conf = (struct netdev_conf *)common;
+
+	free(conf->interface);
+	conf->interface = strdup(ifname);
+	if (!conf->interface)
+		abort();
+}
+
+/* ---- receiving ---- */
+
+struct rx {
+	struct frame *frame[READ_MAX];
+	struct mmsghdr hdr[READ_MAX];
+	struct iovec iov[READ_MAX];
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+		struct cmsghdr align;
+	} control[READ_MAX];
+};
+
+/* Makes room for up to `want` frames and returns for how many there is. */
+static unsigned prepare(struct netdev *netdev, struct rx *rx, unsigned want)
+{
+	unsigned n = 0;
+
+	for (; n < want; n++) {
+		struct frame *frame = frame_alloc(netdev->port->host->pool, FRAME_LARGE);
+
+		if (!frame)
+			break;
+		rx->frame[n] = frame;
+		rx->iov[n] = (struct iovec){frame->data - HEADER_LEN, HEADER_LEN + FRAME_LARGE};
+		rx->hdr[n].msg_hdr = (struct msghdr){
+		    .msg_iov = &rx->iov[n],
+		    .msg_iovlen = 1,
+		    .msg_control = &rx->control[n],
+		    .msg_controllen = sizeof(rx->control[n]),
+		};
+	}
+	return n;
+}
+
+/* The tag that the kernel took out of the bytes. */
+static void read_tag(struct msghdr *msg, struct frame *frame)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA ||
+		    c->cmsg_len < CMSG_LEN(sizeof(aux)))
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
+			continue;
+		frame->tag.tci = aux.tp_vlan_tci;
+		frame->tag.tpid =
+		    (aux.tp_status & TP_STATUS_VLAN_TPID_VALID) ? aux.tp_vlan_tpid : ETH_P_8021Q;
+	}
+}
+
+/* Puts what came into the batch. */
+static void take(struct port *port, struct rx *rx, unsigned i, struct frame_batch *batch)
+{
+	struct frame *frame = rx->frame[i];
+	size_t len = rx->hdr[i].msg_len;
+	enum reason reason = REASON_NONE;
+
+	frame->origin = &port->stats;
+	if (rx->hdr[i].msg_hdr.msg_flags & MSG_TRUNC)
+		reason = REASON_TOO_LONG;
+	else if (len < HEADER_LEN)
+		reason = REASON_TOO_SHORT;
+	else if (!vnet_read(frame->data - HEADER_LEN, frame))
+		reason = REASON_BAD_OFFLOAD;
+	if (reason != REASON_NONE) {
+		port->stats.rx_frames++;
+		frame_drop(frame, reason);
+		return;
+	}
+	frame->len = (uint32_t)(len - HEADER_LEN);
+	read_tag(&rx->hdr[i].msg_hdr, frame);
+	frame_batch_add(batch, frame);
+}
+
+/* What the kernel could not keep for us, because we were too slow. */
+static void count_missed(struct netdev *netdev)
+{
+	struct tpacket_stats stats;
+	socklen_t len = sizeof(stats);
+
+	/* @syscall getsockopt */
+	if (getsockopt(netdev->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
+		netdev->port->stats.rx_drops[REASON_QUEUE_FULL] += stats.tp_drops;
+}
+
+/* Reads once; whether there may be more. */
+static bool receive(struct netdev *netdev, struct frame_batch *batch)
+{
+	struct port *port = netdev->port;
+	unsigned room = FRAME_BATCH_MAX - batch->count;
+	unsigned want = netdev->at_once < room ? netdev->at_once : room, got = 0;
+	struct rx rx;
+	int n;
+
+	want = prepare(netdev, &rx, want);
+	if (want == 0)
+		return false; /* what is queued is sent before the loop comes back here */
+	n = recvmmsg(netdev->fd, rx.hdr, want, MSG_DONTWAIT, NULL); /* @syscall recvmmsg */
+	if (n > 0)
+		got = (unsigned)n;
+	/* The kernel gives up on a frame whose offloads no header can express. */
+	if (n < 0 && errno == EINVAL) {
+		port->stats.rx_frames++;
+		port->stats.rx_drops[REASON_BAD_OFFLOAD]++;
+	}
+	for (unsigned i = 0; i < got; i++)
+		take(port, &rx, i, batch);
+	for (unsigned i = got; i < want; i++)
+		frame_free(rx.frame[i]);
+	if (got == want && netdev->at_once < READ_MAX)
+		netdev->at_once *= 2;
+	else if (got < netdev->at_once / 2 && netdev->at_once > READ_MIN)
+		netdev->at_once /= 2;
+	return got == want || (n < 0 && errno == EINVAL);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct netdev *netdev = io->data;
+	struct port *port = netdev->port;
+	struct frame_batch batch = {.count = 0};
+	bool more = true;
+
+	(void)loop;
+	(void)events;
+	/* ENETDOWN is read once; netlink tells the rest. */
+	for (unsigned tries = 0; more && tries < FRAME_BATCH_MAX && !frame_batch_full(&batch);
+	     tries++)
+		more = receive(netdev, &batch);
+	if (more)
+		count_missed(netdev);
+	if (batch.count)
+		port->host->receive(port, &batch);
+}
+
+/* ---- sending ---- */
+
+struct tx {
+	struct vnet_header header[FRAME_BATCH_MAX];
+	uint16_t tag[FRAME_BATCH_MAX][2];
+	struct iovec iov[FRAME_BATCH_MAX][4];
+	struct mmsghdr msg[FRAME_BATCH_MAX];
+};
+
+/* A tag beside the bytes is put among them on the way out. */
+static void put(struct tx *tx, unsigned i, const struct frame *frame)
+{
+	bool tagged = frame->tag.tpid && frame->len >= MACS_LEN;
+	struct iovec *iov = tx->iov[i];
+	size_t n = 0, at = 0;
+
+	vnet_write(frame, tagged ? VLAN_TAG_LEN : 0, &tx->header[i]);
+	iov[n++] = (struct iovec){&tx->header[i], HEADER_LEN};
+	if (tagged) {
+		tx->tag[i][0] = htons(frame->tag.tpid);
+		tx->tag[i][1] = htons(frame->tag.tci);
+		iov[n++] = (struct iovec){frame->data, MACS_LEN};
+		iov[n++] = (struct iovec){tx->tag[i], VLAN_TAG_LEN};
+		at = MACS_LEN;
+	}
+	iov[n++] = (struct iovec){frame->data + at, frame->len - at};
+	tx->msg[i].msg_hdr = (struct msghdr){.msg_iov = iov, .msg_iovlen = n};
+}
+
+/* Why the kernel did not take this frame. */
+static enum reason refused(struct port *port, const struct frame *frame, int error)
+{
+	switch (error) {
+	case EINVAL:
+		/* Before Linux 6.2 it knows no UDP superframes: have them cut from now on. */
+		if (frame->offload.gso == FRAME_GSO_UDP)
+			port->offloads &= ~OFFLOAD_USO;
+		return REASON_BAD_OFFLOAD;
+	case EMSGSIZE:
+		return REASON_OVERSIZE;
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return REASON_QUEUE_FULL;
+	default:
+		return REASON_LINK_DOWN;
+	}
+}
+
+static void netdev_send(struct port *port, struct frame_batch *batch)
+{
+	struct netdev *netdev = port->state;
+	unsigned done = 0;
+	struct tx tx;
+
+	if (!port->up) { /* the kernel would say that the queue is full */
+		port->stats.tx_drops[REASON_LINK_DOWN] += batch->count;
+		frame_batch_free(batch);
+		return;
+	}
+	for (unsigned i = 0; i < batch->count; i++)
+		put(&tx, i, batch->frame[i]);
+	while (done < batch->count) {
+		int n = sendmmsg(netdev->fd, tx.msg + done, batch->count - done,
+				 MSG_DONTWAIT); /* @syscall sendmmsg */
+
+		for (int i = 0; i < n; i++, done++) {
+			port->stats.tx_frames++;
+			port->stats.tx_bytes += batch->frame[done]->len;
+			port->stats.tx_segments += offload_segments(batch->frame[done]);
+		}
+		if (n > 0 || errno == EINTR)
+			continue;
+		port->stats.tx_drops[refused(port, batch->frame[done], errno)]++;
+		done++;
+	}
+	frame_batch_free(batch);
+}
+
+/* ---- taking an interface ---- */
+
+struct addresses {
+	unsigned ifindex, count;
+};
+
+static void on_addr(void *arg, unsigned ifindex, const struct ipaddr *addr, uint8_t len)
+{
+	struct addresses *addresses = arg;
+
+	(void)len;
+	/* Every interface that was ever up has a link-local address, if only for itself. */
+	if (ifindex == addresses->ifindex &&
+	    !(addr->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->v6)))
+		addresses->count++;
+}
+
+/* Whether the operator would be sorry. */
+static int may_take(struct port *port, const struct rtnl_link *link)
+{
+	struct addresses addresses = {.ifindex = link->ifindex};
+	const char *what = NULL;
+	char owner[PORT_OWNER_STRLEN];
+
+	if (port->host->interface_taken(port, link->name, owner, sizeof(owner))) {
+		(void)snprintf(port->why, sizeof(port->why), "interface %s is that of %s",
+			       link->name, owner);
+		return -EBUSY;
+	}
+	if (conf_of(port->conf)->take)
+		return 0;
+	(void)rtnl_each_addr(port->host->rtnl, on_addr, &addresses);
+	if (addresses.count)
+		what = "the host has addresses on it";
+	else if (link->master)
+		what = "it is a port of a bridge or bond";
+	if (!what)
+		return 0;
+	(void)snprintf(port->why, sizeof(port->why),
+		       "interface %s is in use: %s (`take = true` takes it away from the host)",
+		       link->name, what);
+	return -EPERM;
+}
+
+static int set_int(int fd, int level, int option, int value)
+{
+	/* @syscall setsockopt */
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* A buffer beyond the system's limit needs a privilege that a user namespace lacks. */
+static void set_buffer(int fd, int force, int plain)
+{
+	if (set_int(fd, SOL_SOCKET, force, SOCKET_BUFFER) < 0)
+		(void)set_int(fd, SOL_SOCKET, plain, SOCKET_BUFFER);
+}
+
+/* Hears nothing before it is bound. @syscall socket close */
+static int open_socket(unsigned ifindex, const char **what)
+{
+	const struct packet_mreq promiscuous = {.mr_ifindex = (int)ifindex,
+						.mr_type = PACKET_MR_PROMISC};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int ret;
+
+	*what = "packet socket";
+	if (fd < 0)
+		return -errno;
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	*what = "virtio-net headers";
+	ret = set_int(fd, SOL_PACKET, PACKET_VNET_HDR, 1);
+	if (ret == 0) {
+		*what = "tags beside frames";
+		ret = set_int(fd, SOL_PACKET, PACKET_AUXDATA, 1);
+	}
+	if (ret == 0) {
+		*what = "ignoring what is sent";
+		ret = set_int(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	}
+	if (ret == 0) {
+		*what = "sending past the queues";
+		ret = set_int(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+	}
+	if (ret == 0) {
+		*what = "promiscuous mode";
+		if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
+			       sizeof(promiscuous)) < 0)
+			ret = -errno;
+	}
+	if (ret < 0)
+		close(fd);
+	return ret < 0 ? ret : fd;
+}
+
+/* @syscall bind */
+static int bind_socket(int fd, unsigned ifindex)
+{
+	const struct sockaddr_ll addr = {
+	    .sll_family = AF_PACKET,
+	    .sll_protocol = htons(ETH_P_ALL),
+	    .sll_ifindex = (int)ifindex,
+	};
+
+	return bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+}
+
+/* ---- life ---- */
+
+static void follow(struct port *port, const struct rtnl_link *link)
+{
+	struct netdev *netdev = port->state;
+
+	netdev->mtu = link->mtu;
+	port->up = link->up && link->carrier;
+	port->why[0] = '\0';
+	if (!port->up)
+		(void)snprintf(port->why, sizeof(port->why), "interface %s %s", link->name,
+			       link->up ? "has no carrier: no guest holds its other end"
+					: "is down");
+}
+
+/* Socket first, shield second, ears last: the host hears nothing that we hear. */
+static int attach(struct port *port, struct netdev *netdev, const struct rtnl_link *link)
+{
+	const char *what = "";
+	struct err err = {""};
+	int ret = open_socket(link->ifindex, &what);
+
+	if (ret < 0) {
+		(void)snprintf(port->why, sizeof(port->why), "interface %s: %s: %s", link->name,
+			       what, strerror(-ret));
+		return ret;
+	}
+	netdev->fd = ret;
+	ret = shield_raise(port->host->rtnl, link, port->host->instance, &err);
+	if (ret < 0) {
+		(void)snprintf(port->why, sizeof(port->why),
+			       "interface %s cannot be kept from the host: %.90s", link->name,
+			       err.text);
+		goto fail;
+	}
+	ret = bind_socket(netdev->fd, link->ifindex);
+	if (ret == 0)
+		return 0;
+	(void)snprintf(port->why, sizeof(port->why), "interface %s: %s", link->name,
+		       strerror(-ret));
+	shield_lower(port->host->rtnl, link->ifindex, port->host->instance);
+fail:
+	close(netdev->fd);
+	return ret;
+}
+
+static int netdev_open(struct port *port)
+{
+	const struct netdev_conf *conf = conf_of(port->conf);
+	struct netdev *netdev;
+	struct rtnl_link link;
+	int ret = rtnl_get_link(port->host->rtnl, conf->interface, &link);
+
+	if (ret < 0) {
+		(void)snprintf(port->why, sizeof(port->why), "waiting for interface %s: %s",
+			       conf->interface, strerror(-ret));
+		return ret;
+	}
+	ret = may_take(port, &link);
+	if (ret < 0)
+		return ret;
+	netdev = calloc(1, sizeof(*netdev));
+	if (!netdev)
+		return -ENOMEM;
+	netdev->port = port;
+	netdev->at_once = READ_MIN;
+	ret = attach(port, netdev, &link);
+	if (ret < 0) {
+		free(netdev);
+		return ret;
+	}
+	ev_io_init(&netdev->io, on_readable, netdev->fd, EV_READ);
+	netdev->io.data = netdev;
+	ev_io_start(port->host->loop, &netdev->io);
+	port->state = netdev;
+	port->ifindex = link.ifindex;
+	port->offloads = OFFLOAD_ALL;
+	/* It may have been raised just now. */
+	(void)rtnl_get_link(port->host->rtnl, conf->interface, &link);
+	follow(port, &link);
+	return 0;
+}
+
+static void netdev_link(struct port *port, const struct rtnl_link *link)
+{
+	bool was_up = port->up;
+
+	if (!link || link->ifindex != port->ifindex) {
+		port->host->lost(port, link ? "it was made anew" : "it is gone");
+		return;
+	}
+	follow(port, link);
+	if (port->up != was_up)
+		port->host->changed(port);
+}
+
+static void netdev_close(struct port *port)
+{
+	struct netdev *netdev = port->state;
+
+	ev_io_stop(port->host->loop, &netdev->io);
+	close(netdev->fd);
+	shield_lower(port->host->rtnl, port->ifindex, port->host->instance);
+	free(netdev);
+	port->ifindex = 0;
+	port->state = NULL;
+}
+
+static int netdev_reconf(struct port *port, const struct port_conf *common)
+{
+	return strcmp(conf_of(port->conf)->interface, conf_of(common)->interface) == 0
+		   ? 0
+		   : PORT_RESTART;
+}
+
+static void netdev_recover(struct port_host *host, bool (*used)(void *arg, unsigned ifindex),
+			   void *arg)
+{
+	shield_recover(host->rtnl, host->instance, used, arg);
+}
+
+static void netdev_show(const struct port *port, json_t *object)
+{
+	const struct netdev_conf *conf = conf_of(port->conf);
+	const struct netdev *netdev = port->state;
+
+	json_object_set_new(object, "ifname", json_string(conf->interface));
+	if (netdev)
+		json_object_set_new(object, "mtu", json_integer(netdev->mtu));
+	if (conf->take)
+		json_object_set_new(object, "take", json_true());
+}
+
+const struct port_ops netdev_ops = {
+    .type = "netdev",
+    .schema = &netdev_schema,
+    .check = netdev_check,
+    .conflict = netdev_conflict,
+    .open = netdev_open,
+    .reconf = netdev_reconf,
+    .interface = netdev_interface,
+    .set_interface = netdev_set_interface,
+    .link = netdev_link,
+    .recover = netdev_recover,
+    .close = netdev_close,
+    .send = netdev_send,
+    .show = netdev_show,
+};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/ports_links.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/names.h"
+#include "switchd/ports.h"
+#include "switchd/rtnl.h"
+
+LOG_MODULE("port");
+
+#define TRIES 5 /* to list interfaces while they change */
+
+static const char *interface_of(const struct port *port)
+{
+	return port->ops->interface ? port->ops->interface(port->conf) : NULL;
+}
+
+bool port_is_wildcard(const struct port_ops *ops, const struct port_conf *conf)
+{
+	const char *interface = ops->link ? ops->interface(conf) : NULL;
+
+	return interface && strchr(interface, '*');
+}
+
+bool ports_interface_taken(const struct port *port, const char *ifname, char *by, size_t size)
+{
+	struct switchd *sw = port->runtime->sw;
+
+	list_for_each (&sw->uplinks, it) {
+		const struct uplink *uplink = container_of(it, struct uplink, link);
+
+		if (strcmp(uplink->conf.interface, ifname) != 0)
+			continue;
+		(void)snprintf(by, size, "uplink \"%s\"", uplink->conf.name);
+		return true;
+	}
+	list_for_each (&sw->ports, it) {
+		const struct port *other = container_of(it, struct port_runtime, link)->port;
+		const char *theirs = other == port || !other->state ? NULL : interface_of(other);
+
+		if (!theirs || strcmp(theirs, ifname) != 0)
+			continue;
+		(void)snprintf(by, size, "port \"%s\"", other->conf->name);
+		return true;
+	}
+	return false;
+}
+
+/* ---- wildcards ---- */
+
+static bool matches(const struct port *wildcard, const char *ifname)
+{
+	const char *pattern = interface_of(wildcard);
+
+	return strncmp(pattern, ifname, strcspn(pattern, "*")) == 0;
+}
+
+/* What a port for an interface has instead of its wildcard's configuration. */
+static void *child_conf(const struct port *wildcard, const char *ifname)
+{
+	const struct conf_schema *schema = wildcard->ops->schema;
+	struct port_conf *conf = calloc(1, schema->size);
+	size_t size = strlen(wildcard->conf->name) + 1 + strlen(ifname) + 1;
+	char *name = calloc(1, size);
+
+	if (!conf || !name)
+		abort();
+	conf_copy(schema, conf, wildcard->conf);
+	(void)snprintf(name, size, "%s/%s", wildcard->conf->name, ifname);
+	free(conf->name);
+	conf->name = name;
+	conf->owner = OWNER_WILDCARD;
+	if (!conf_given(schema, wildcard->conf, "state"))
+		conf->state = PORT_LOCKED;
+	wildcard->ops->set_interface(conf, ifname);
+	return conf;
+}
+
+static void free_conf(const struct port *wildcard, void *conf)
+{
+	conf_clear(wildcard->ops->schema, conf);
+	free(conf);
+}
+
+void ports_wildcard_changed(struct port *wildcard)
+{
+	struct switchd *sw = wildcard->runtime->sw;
+	unsigned count = 0;
+
+	list_for_each (&sw->ports, it)
+		count += container_of(it, struct port_runtime, link)->of == wildcard;
+	wildcard->up = count > 0;
+	wildcard->why[0] = '\0';
+	if (!wildcard->up)
+		(void)snprintf(wildcard->why, sizeof(wildcard->why), "waiting for interfaces %s",
+			       interface_of(wildcard));
+	ports_changed(wildcard);
+}
+
+void ports_drop_children(struct port *wildcard)
+{
+	list_for_each_safe (&wildcard->runtime->sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+
+		if (rt->of == wildcard)
+			port_destroy(rt->port);
+	}
+}
+
+void ports_reconf_children(struct port *wildcard)
+{
+	list_for_each_safe (&wildcard->runtime->sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+		void *conf;
+
+		if (rt->of != wildcard)
+			continue;
+		if (!matches(wildcard, interface_of(rt->port))) {
+			port_destroy(rt->port);
+			continue;
+		}
+		conf = child_conf(wildcard, interface_of(rt->port));
+		port_reconf(rt->port, conf);
+		free_conf(wildcard, conf);
+	}
+	ports_wildcard_changed(wildcard);
+}
+
+/* ---- following ---- */
+
+struct links {
+	struct rtnl_link *link;
+	size_t count, room;
+	struct names *by_name;
+};
+
+static void on_link(void *arg, const struct rtnl_link *link)
+{
+	struct links *links = arg;
+
+	if (links->count == links->room) {
+		size_t room = links->room ? links->room * 2 : 64;
+		struct rtnl_link *grown = realloc(links->link, room * sizeof(*grown));
+
+		if (!grown)
+			return;
+		links->link = grown;
+		links->room = room;
+	}
+	links->link[links->count++] = *link;
+}
+
+static void links_free(struct links *links)
+{
+	names_destroy(links->by_name);
+	free(links->link);
+}
+
+static int links_read(struct rtnl *rtnl, struct links *links)
+{
+	int ret = -EINTR;
+
+	memset(links, 0, sizeof(*links));
+	for (int tries = 0; ret == -EINTR && tries < TRIES; tries++) {
+		links->count = 0;
+		ret = rtnl_each_link(rtnl, on_link, links);
+	}
+	links->by_name = names_create();
+	if (!links->by_name)
+		ret = -ENOMEM;
+	for (size_t i = 0; ret == 0 && i < links->count; i++) {
+		ret = names_add(links->by_name, links->link[i].name, &links->link[i]);
+		if (ret == -EEXIST)
+			ret = 0;
+	}
+	if (ret < 0)
+		links_free(links);
+	return ret;
+}
+
+/* Interfaces that are not for wildcards: those that uplinks and other ports name. */
+static struct names *list_claims(struct switchd *sw)
+{
+	struct names *claims = names_create();
+
+	if (!claims)
+		return NULL;
+	list_for_each (&sw->uplinks, it) {
+		struct uplink *uplink = container_of(it, struct uplink, link);
+
+		(void)names_add(claims, uplink->conf.interface, uplink);
+	}
+	list_for_each (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+		const char *interface = interface_of(rt->port);
+
+		if (interface && !rt->of && !rt->wildcard)
+			(void)names_add(claims, interface, rt->port);
+	}
+	return claims;
+}
+
+/* A wildcard's ports whose interface is gone, or named by another now. */
+static void remove_children(struct switchd *sw, const struct links *links,
+			    const struct names *claims)
+{
+	list_for_each_safe (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+		const char *interface = interface_of(rt->port);
+		struct port *wildcard = rt->of;
+
+		if (!wildcard ||
+		    (names_find(links->by_name, interface) && !names_find(claims, interface)))
+			continue;
+		port_destroy(rt->port);
+		ports_wildcard_changed(wildcard);
+	}
+}
+
+static void add_child(struct port *wildcard, const char *ifname)
+{
+	struct switchd *sw = wildcard->runtime->sw;
+	struct port_conf *conf = child_conf(wildcard, ifname);
+
+	if (!switchd_port(sw, conf->name)) {
+		if (!port_create_of(sw, conf, wildcard))
+			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory", conf->name);
+		ports_wildcard_changed(wildcard);
+	}
+	free_conf(wildcard, conf);
+}
+
+/* New ports are at the end of the list that is being walked, and no wildcards. */
+static void add_children(struct switchd *sw, const struct links *links, const struct names *claims)
+{
+	list_for_each (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+
+		for (size_t i = 0; rt->wildcard && i < links->count; i++) {
+			const char *ifname = links->link[i].name;
+
+			if (matches(rt->port, ifname) && !names_find(claims, ifname))
+				add_child(rt->port, ifname);
+		}
+	}
+}
+
+void ports_follow_links(struct switchd *sw)
+{
+	struct names *claims;
+	struct links links;
+	bool any = false;
+
+	list_for_each (&sw->ports, it)
+		any |= container_of(it, struct port_runtime, link)->port->ops->link != NULL;
+	if (!any || !sw->rtnl)
+		return;
+	claims = list_claims(sw);
+	if (!claims || links_read(sw->rtnl, &links) < 0) {
+		log_limited(LOG_LEVEL_WARN, "interfaces cannot be listed: ports on them may be "
+					    "behind the times");
+		names_destroy(claims);
+		return;
+	}
+	remove_children(sw, &links, claims);
+	list_for_each (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+		const struct rtnl_link *link;
+
+		if (!rt->port->ops->link || rt->wildcard)
+			continue;
+		link = names_find(links.by_name, interface_of(rt->port));
+		if (rt->port->state)
+			rt->port->ops->link(rt->port, link);
+		else if (link)
+			port_retry(rt->port);
+	}
+	add_children(sw, &links, claims);
+	names_destroy(claims);
+	links_free(&links);
+}
+
+/* ---- after a kill ---- */
+
+static bool in_use(void *arg, unsigned ifindex)
+{
+	const struct switchd *sw = arg;
+
+	list_for_each (&sw->ports, it) {
+		if (container_of(it, struct port_runtime, link)->port->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+void ports_recover(struct switchd *sw)
+{
+	const struct port_ops *ops;
+
+	for (size_t i = 0; (ops = port_ops_at(i)); i++) {
+		if (ops->recover)
+			ops->recover(&sw->port_host, in_use, sw);
+	}
+}
