@@ -181,6 +181,12 @@ static inline unsigned encap_offloads(const struct encap *encap)
 	return encap->ops->offloads & ~encap->lacks;
 }
 
+/*
+ * Puts n bytes in front of a frame, to be written by the caller; copies it first if
+ * somebody shares the bytes and has the headroom. NULL: there is no room, or no buffer.
+ */
+uint8_t *encap_push(struct frame *frame, size_t n);
+
 /* The backend of that name, or NULL. */
 const struct encap_ops *encap_find(const char *type);
 

@@ -137,16 +137,10 @@ static size_t etherip_room(const struct encap *encap, const struct ipaddr *peer)
 
 static enum reason etherip_push(const struct encap *encap, struct frame *frame)
 {
-	uint8_t *header = frame_push(frame, ETHERIP_HEADER_LEN);
+	uint8_t *header = encap_push(frame, ETHERIP_HEADER_LEN);
 
-	if (!header) {
-		/* Somebody shares the bytes and has the headroom: a copy has its own. */
-		if (!frame_writable(frame))
-			return REASON_NO_BUFFER;
-		header = frame_push(frame, ETHERIP_HEADER_LEN);
-		if (!header)
-			return REASON_NO_BUFFER;
-	}
+	if (!header)
+		return REASON_NO_BUFFER;
 	etherip_header(encap->network_id, (enum etherip_nibbles)encap_etherip_conf(encap)->nibbles,
 		       header);
 	return REASON_NONE;

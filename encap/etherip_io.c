@@ -71,14 +71,12 @@ void etherip_uplink_changed(struct encap *encap)
 	group_follow(&shared->groups, &etherip->member, &etherip->remotes.group, encap);
 }
 
-static int init_remotes(struct remotes *remotes, const struct encap *encap,
-			const struct etherip_conf *conf)
+/* The group in force: without a group and peers it is made of the identifier. */
+static struct ipaddr group_of(const struct encap *encap, const struct etherip_conf *conf)
 {
-	int ret = remotes_init(remotes, &conf->remotes);
-
-	if (!ipaddr_is_set(&conf->remotes.group) && conf->remotes.peers.count == 0)
-		remotes->group = etherip_group(encap->uplink->family, encap->network_id);
-	return ret;
+	if (ipaddr_is_set(&conf->remotes.group) || conf->remotes.peers.count != 0)
+		return conf->remotes.group;
+	return etherip_group(encap->uplink->family, encap->network_id);
 }
 
 static int open_sockets(struct etherip_shared *shared, const struct etherip *etherip)
@@ -103,9 +101,10 @@ int etherip_open(struct encap *encap, struct err *err)
 		goto fail_alloc;
 	etherip->encap = encap;
 	etherip->conf = (const struct etherip_conf *)encap->conf;
-	ret = init_remotes(&etherip->remotes, encap, etherip->conf);
+	ret = remotes_init(&etherip->remotes, &etherip->conf->remotes);
 	if (ret < 0)
 		goto fail_shared;
+	etherip->remotes.group = group_of(encap, etherip->conf);
 	ret = open_sockets(shared, etherip);
 	if (ret < 0)
 		goto fail_remotes;
@@ -140,19 +139,14 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 	const struct etherip_conf *conf = (const struct etherip_conf *)common;
 	struct etherip *etherip = encap->state;
 	struct etherip_shared *shared = shared_of(encap);
-	struct remotes next;
+	struct ipaddr group = group_of(encap, conf);
 
-	if (!ipaddr_equal(&etherip->conf->remotes.group, &conf->remotes.group) ||
-	    etherip->conf->nibbles != conf->nibbles || init_remotes(&next, encap, conf) < 0)
+	if (etherip->conf->nibbles != conf->nibbles)
 		return ENCAP_RESTART;
-	if (remotes_families(&next) != remotes_families(&etherip->remotes) ||
-	    !ipaddr_equal(&next.group, &etherip->remotes.group)) {
-		remotes_fini(&next);
-		return ENCAP_RESTART;
-	}
+	/* The table knows the peers. Whoever restarts may be out of it already. */
 	etherip_table_del(&shared->table, etherip);
-	remotes_fini(&etherip->remotes);
-	etherip->remotes = next;
+	if (remotes_reconf(&etherip->remotes, &conf->remotes, &group) < 0)
+		return ENCAP_RESTART;
 	etherip->conf = conf;
 	encap->clamp_mss = conf->clamp_mss;
 	encap->oversize = (enum encap_oversize)conf->oversize;

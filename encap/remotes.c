@@ -110,6 +110,25 @@ void remotes_fini(struct remotes *remotes)
 	memset(remotes, 0, sizeof(*remotes));
 }
 
+int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
+		   const struct ipaddr *group)
+{
+	struct remotes next;
+	int ret = remotes_init(&next, conf);
+
+	if (ret < 0)
+		return ret;
+	next.group = *group;
+	if (remotes_families(&next) != remotes_families(remotes) ||
+	    !ipaddr_equal(&next.group, &remotes->group)) {
+		remotes_fini(&next);
+		return -EBUSY;
+	}
+	remotes_fini(remotes);
+	*remotes = next;
+	return 0;
+}
+
 static bool is_peer(const struct remotes *remotes, const struct ipaddr *addr)
 {
 	return remotes->peer_count &&
@@ -123,7 +142,8 @@ static bool source_counts(const struct remotes *remotes, const struct encap_upli
 
 	if (is_peer(remotes, src))
 		return true;
-	if (!ipaddr_is_set(&remotes->group))
+	/* Who is in the group speaks its version of IP. */
+	if (remotes->group.family != src->family)
 		return false;
 	for (size_t i = 0; i < remotes->conf->sources.count; i++) {
 		if (ipprefix_contains(&sources[i], src))
@@ -143,7 +163,7 @@ enum reason remotes_accept(const struct remotes *remotes, const struct encap_upl
 {
 	const struct ipaddr *own = &uplink->addr[family_index(outer->dst.family)];
 
-	if (outer->ifindex != uplink->ifindex)
+	if (outer->ifindex != uplink->ifindex || !ipaddr_is_set(&outer->dst))
 		return REASON_NOT_HERE;
 	if (!ipaddr_equal(&outer->dst, own) && !ipaddr_equal(&outer->dst, &remotes->group))
 		return REASON_NOT_HERE;

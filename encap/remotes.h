@@ -69,6 +69,14 @@ int remotes_init(struct remotes *remotes, const struct remotes_conf *conf);
 void remotes_fini(struct remotes *remotes);
 
 /*
+ * Changes peers and sources to those of another configuration, whose group in force
+ * is `group`. 0; -EBUSY if that is another group or takes another family, or -ENOMEM,
+ * with nothing changed.
+ */
+int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
+		   const struct ipaddr *group);
+
+/*
  * Whether a datagram from there, to there, counts: REASON_NONE, REASON_NOT_HERE (it
  * is for somebody else, or came another way) or REASON_FOREIGN_SOURCE.
  */

@@ -3,70 +3,17 @@
  * The pure half of EtherIP: headers, configurations, whose a datagram is, and
  * outer IPv4 headers.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <arpa/inet.h>
-#include <errno.h>
-#include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "encap/etherip.h"
-#include "lib/frame.h"
-#include "test/unit/craft.h"
-
-static struct frame_pool *pool;
-
-static int setup(void **state)
-{
-	(void)state;
-	pool = frame_pool_create(8, 2);
-	return pool ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	frame_pool_destroy(pool); /* aborts if a frame has leaked */
-	return 0;
-}
-
-static struct ipaddr addr(const char *text)
-{
-	struct ipaddr out;
-
-	assert_int_equal(ipaddr_parse(text, &out), 0);
-	return out;
-}
-
-static struct frame *frame_of(const void *bytes, size_t len)
-{
-	struct frame *frame = frame_alloc(pool, len);
-
-	assert_non_null(frame);
-	memcpy(frame->data, bytes, len);
-	frame->len = (uint32_t)len;
-	return frame;
-}
+#include "test/unit/encap_fixture.h"
 
 static void parse_conf(struct etherip_conf *conf, const char *text)
 {
-	json_t *json = json_loads(text, 0, NULL);
 	struct err err;
 
-	assert_non_null(json);
-	json_object_set_new(json, "type", json_string("etherip"));
-	if (!json_object_get(json, "uplink"))
-		json_object_set_new(json, "uplink", json_string("lan"));
-	memset(conf, 0, sizeof(*conf));
-	if (!conf_parse_json(etherip_ops.schema, json, conf, &err))
+	if (!try_conf(&etherip_ops, conf, text, &err))
 		fail_msg("%s: %s", text, err.text);
-	json_decref(json);
 }
 
 static void clear_conf(struct etherip_conf *conf)
@@ -278,18 +225,6 @@ static void make_backend(struct backend *be, const struct recipe *recipe)
 	assert_int_equal(remotes_init(&e->remotes, &be->conf.remotes), 0);
 	if (e->remotes.peer_count == 0 && !ipaddr_is_set(&e->remotes.group))
 		e->remotes.group = etherip_group(AF_INET, recipe->id);
-}
-
-static void make_uplink(struct encap_uplink *uplink, unsigned ifindex, const char *v4,
-			const char *v4_prefix)
-{
-	memset(uplink, 0, sizeof(*uplink));
-	uplink->ifindex = ifindex;
-	uplink->up = true;
-	uplink->mtu = 1500;
-	uplink->family = AF_INET;
-	uplink->addr[0] = addr(v4);
-	assert_int_equal(ipprefix_parse(v4_prefix, &uplink->prefix[uplink->prefixes++]), 0);
 }
 
 static int setup_backends(void **state)
