@@ -30,22 +30,27 @@ struct pass {
 
 /* ---- trace ---- */
 
-static void step(struct pass *p, const char *stage, const char *fmt, ...)
+static void trace_step(struct pass *p, const char *stage, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void step(struct pass *p, const char *stage, const char *fmt, ...)
+static void trace_step(struct pass *p, const char *stage, const char *fmt, ...)
 {
 	char what[256];
 	va_list ap;
 
-	if (!p->trace)
-		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	json_array_append_new(json_object_get(p->trace, "steps"),
 			      json_pack("{s:s, s:s}", "stage", stage, "what", what));
 }
+
+/* A macro, so that traffic does not pay for what only a trace would say. */
+#define step(p, ...)                                                                               \
+	do {                                                                                       \
+		if ((p)->trace)                                                                    \
+			trace_step((p), __VA_ARGS__);                                              \
+	} while (0)
 
 static void trace_to(struct pass *p, json_t *to)
 {
