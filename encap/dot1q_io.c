@@ -311,11 +311,15 @@ void dot1q_send(struct encap *encap, struct frame_batch *batch)
  * @syscall uname */
 static bool kernel_has_uso(void)
 {
-	unsigned major = 0, minor = 0;
+	unsigned long major, minor = 0;
 	struct utsname name;
+	char *rest;
 
-	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+	if (uname(&name) < 0)
 		return false;
+	major = strtoul(name.release, &rest, 10);
+	if (*rest == '.')
+		minor = strtoul(rest + 1, NULL, 10);
 	return major > 6 || (major == 6 && minor >= 2);
 }
 
