@@ -392,6 +392,31 @@ out:
 	return r;
 }
 
+/* Says it of the object that is to go, and not of the first that would miss it. */
+static int refuse_in_use(const struct desired *desired, enum desired_kind kind, const char *name,
+			 struct err *err)
+{
+	const struct segment_conf *segments = desired->segments.items;
+
+	for (size_t i = 0; kind == DESIRED_SEGMENT && i < desired->ports.count; i++) {
+		const struct port_conf *port = desired_port_at(desired, i);
+
+		if (strcmp(port->segment, name) == 0)
+			return err_set(err, EBUSY,
+				       "segment \"%s\" has ports, \"%s\" among them: delete or "
+				       "move them first",
+				       name, port->name);
+	}
+	for (size_t i = 0; kind == DESIRED_UPLINK && i < desired->segments.count; i++) {
+		for (size_t k = 0; k < segments[i].encaps.count; k++) {
+			if (strcmp(segment_conf_encap(&segments[i], k)->uplink, name) == 0)
+				return err_set(err, EBUSY, "segment \"%s\" uses uplink \"%s\"",
+					       segments[i].name, name);
+		}
+	}
+	return 0;
+}
+
 int desired_del(struct desired *desired, const char *kind_name, const char *name, struct err *err)
 {
 	enum desired_kind kind;
@@ -403,8 +428,10 @@ int desired_del(struct desired *desired, const char *kind_name, const char *name
 	kind = (enum desired_kind)r;
 	if (!find(desired, kind, name, &at))
 		return err_set(err, ENOENT, "there is no %s \"%.63s\"", kind_name, name);
-	delete_at(desired, kind, at);
-	return 0;
+	r = refuse_in_use(desired, kind, name, err);
+	if (r == 0)
+		delete_at(desired, kind, at);
+	return r;
 }
 
 /* ---- Reading it ---- */

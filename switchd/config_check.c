@@ -317,12 +317,13 @@ static bool check_encaps(const struct check *check)
 
 /* ---- Ports ---- */
 
-/* What an uplink uses is not a guest's. A wildcard just passes it over. */
+/* What an uplink uses is no port's, neither taken nor made: a host port of that name would
+ * be its own uplink. A wildcard just passes it over. */
 static bool check_port_interface(const struct check *check, const struct port_conf *port)
 {
 	const struct uplink_conf *uplinks = check->desired->uplinks.items;
 	const struct port_ops *ops = port_ops_find(port->type);
-	const char *interface = ops->link ? ops->interface(port) : NULL;
+	const char *interface = ops->interface ? ops->interface(port) : NULL;
 
 	for (size_t i = 0; interface && i < check->desired->uplinks.count; i++) {
 		if (strcmp(uplinks[i].interface, interface) == 0)

@@ -96,7 +96,10 @@ void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args
 
 static json_t *port_json(const struct port *port)
 {
+	/* Shown where they were given. */
+	static const char *const restrictions[] = {"macs", "addresses", "guard", "isolated"};
 	json_t *object = json_object();
+	json_t *conf;
 
 	json_object_set_new(object, "name", json_string(port->conf->name));
 	json_object_set_new(object, "type", json_string(port->ops->type));
@@ -108,8 +111,14 @@ static json_t *port_json(const struct port *port)
 	if (port->ops->show)
 		port->ops->show(port, object);
 	json_object_set_new(object, "owner", json_string(port->conf->owner));
-	if (port->conf->isolated)
-		json_object_set_new(object, "isolated", json_true());
+	conf = conf_to_json(port->ops->schema, port->conf);
+	for (size_t i = 0; i < sizeof(restrictions) / sizeof(restrictions[0]); i++) {
+		json_t *value = json_object_get(conf, restrictions[i]);
+
+		if (value)
+			json_object_set(object, restrictions[i], value);
+	}
+	json_decref(conf);
 	json_object_set_new(object, "stats", stats_json(&port->stats));
 	return object;
 }

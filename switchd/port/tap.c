@@ -400,8 +400,8 @@ static void tap_show(const struct port *port, json_t *object)
 	json_object_set_new(object, "ifname", json_string(ifname_of(conf)));
 	if (conf->netns)
 		json_object_set_new(object, "netns", json_string(conf->netns));
-	if (conf_given(&tap_schema, conf, "mac"))
-		json_object_set_new(object, "mac", json_string(mac_format(&conf->mac, text)));
+	if (!mac_is_zero(&port->mac))
+		json_object_set_new(object, "mac", json_string(mac_format(&port->mac, text)));
 	if (mtu)
 		json_object_set_new(object, "mtu", json_integer(mtu));
 }

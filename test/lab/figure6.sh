@@ -252,7 +252,7 @@ add_guest() {
 
 shell() {
 	cat >"$LAB/rc" <<END
-PATH="\$PATH:/usr/sbin:/sbin"
+PATH="$TVD_BIN:\$PATH:/usr/sbin:/sbin"
 PS1='lab \$ '
 lab_in() {
 	local where=\$1 host=\$2
@@ -261,12 +261,9 @@ lab_in() {
 		echo "no such namespace: \$where" >&2
 		return 1
 	fi
+	[ -z "\$host" ] || local -x TVDSWITCH_SOCKET="$LAB/host\$host.sock"
 	case \${1:-} in
 	'') PS1="\$where # " nsenter --net="/run/netns/\$where" -- bash --norc ;;
-	switchctl)
-		shift
-		nsenter --net="/run/netns/\$where" -- "$TVD_BIN/switchctl" -s "$LAB/host\$host.sock" "\$@"
-		;;
 	*) nsenter --net="/run/netns/\$where" -- "\$@" ;;
 	esac
 }

@@ -437,9 +437,11 @@ static void add_and_del(void **state)
 	assert_int_equal(desired_del(&out, "port", "p", &err), 0);
 	assert_null(desired_port(&out, "p"));
 	assert_non_null(desired_port(&out, "q"));
-	assert_int_equal(desired_del(&out, "segment", "x", &err), 0);
-	assert_int_equal(desired_check(&out, &err), -EINVAL);
+	assert_int_equal(desired_del(&out, "segment", "x", &err), -EBUSY);
+	assert_string_equal(err.text, "segment \"x\" has ports, \"q\" among them: delete or "
+				      "move them first");
 	assert_int_equal(desired_del(&out, "port", "q", &err), 0);
+	assert_int_equal(desired_del(&out, "segment", "x", &err), 0);
 	assert_int_equal(desired_del(&out, "uplink", "u", &err), 0);
 	assert_int_equal(desired_check(&out, &err), 0);
 	assert_int_equal(out.ports.count + out.uplinks.count, 0);
