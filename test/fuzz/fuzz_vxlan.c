@@ -161,6 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	outer.src = sources[how >> 2 & 3];
 	outer.dst = destinations[how >> 4 & 3];
 	outer.fragmented = how & 0x40;
+	if (outer.src.family != outer.dst.family)
+		return 0; /* no socket says so */
 	frame = frame_alloc(pool, size - 1);
 	CHECK(frame);
 	memcpy(frame->data, data + 1, size - 1);
