@@ -183,8 +183,11 @@ static void warn_of_fixed(const struct desired *now, const struct desired *next)
 int commit(struct switchd *sw, struct desired *next, struct err *err)
 {
 	struct next_names names;
-	int ret = desired_check(next, err);
+	int ret;
 
+	if (sw->handover)
+		return err_set(err, EBUSY, "a successor is about to take over");
+	ret = desired_check(next, err);
 	if (ret < 0)
 		return ret;
 	if (next_names_init(&names, next) < 0)

@@ -10,6 +10,7 @@
 #include "switchd/commit.h"
 #include "switchd/egress.h"
 #include "switchd/forward.h"
+#include "switchd/takeover.h"
 
 #define TRACE_FRAMES_MAX 1024u
 #define FILTER_MAX	 4096u /* instructions; the kernel's limit too */
@@ -543,6 +544,11 @@ static void do_version(struct switchd *sw, struct ctl_conn *conn, json_t *args, 
 	ctl_ok(conn, json_pack("{s:s}", "version", TVD_VERSION));
 }
 
+static void do_takeover(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
+{
+	takeover_serve(sw, conn, args, fd);
+}
+
 typedef void change_fn(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd);
 typedef void show_fn(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
@@ -574,6 +580,7 @@ static const struct {
     {"segment.del", do_segment_del, NULL},
     {"segment.show", NULL, control_show_segments},
     {"status", NULL, control_show_status},
+    {"takeover", do_takeover, NULL},
     {"trace", do_trace, NULL},
     {"uplink.show", NULL, control_show_uplinks},
     {"version", do_version, NULL},

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,11 +25,14 @@
 #include "switchd/commit.h"
 #include "switchd/control.h"
 #include "switchd/egress.h"
+#include "switchd/inherit.h"
 #include "switchd/notify.h"
 #include "switchd/ports_links.h"
 #include "switchd/privileges.h"
 #include "switchd/rtnl.h"
+#include "switchd/saved.h"
 #include "switchd/segment.h"
+#include "switchd/takeover.h"
 #include "switchd/uplink.h"
 
 LOG_MODULE("main");
@@ -145,13 +149,101 @@ static void stop_watchers(struct switchd *sw, struct signals *signals)
 	ev_check_stop(sw->loop, &sw->wakeup);
 }
 
-/* Everything that may need more privileges than the loop will have. */
-static int start(struct switchd *sw, struct desired *desired, struct err *err)
+/* ---- what a former process has left ---- */
+
+#define STATE_NONE (-1)
+
+struct heritage {
+	bool takeover;	     /* from a running predecessor */
+	struct saved *saved; /* what it knew */
+	int state;	     /* where this process saves what it knows, for the next */
+};
+
+/* From systemd. Without it the switch starts all the same, as after a first boot. */
+static void take_from_systemd(struct switchd *sw, struct heritage *heritage)
 {
-	bool seccomp = desired->seccomp;
-	char *user = desired->user;
+	struct err err;
+	int fd;
+
+	if (inherit_listen(sw->inherit, getenv("LISTEN_PID"), getenv("LISTEN_FDS"),
+			   getenv("LISTEN_FDNAMES"), INHERIT_FIRST, &err) < 0)
+		log_warn("nothing is taken from systemd's descriptor store: %s", err.text);
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	fd = inherit_take(sw->inherit, INHERIT_STATE, NULL);
+	if (fd >= 0 && !heritage->takeover && saved_read(heritage->saved, fd, &err) < 0) {
+		log_warn("%s: only descriptors are kept", err.text);
+		saved_destroy(heritage->saved);
+		heritage->saved = saved_create();
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A file in memory that systemd keeps too: empty until this process ends in order,
+ * since then no file can be made. */
+static void prepare_state(struct heritage *heritage)
+{
+	if (!notify_listened())
+		return;
+	notify_unstore(INHERIT_STATE);
+	heritage->state = memfd_create("switchd-state", MFD_CLOEXEC);
+	if (heritage->state >= 0)
+		notify_store(INHERIT_STATE, heritage->state);
+}
+
+/* 0; or negative errno: then a predecessor goes on. */
+static int take_over(struct switchd *sw, struct heritage *heritage, struct desired *desired,
+		     struct err *err)
+{
+	struct takeover takeover;
 	int ret;
 
+	if (!heritage->takeover) {
+		if (saved_objects(heritage->saved, desired, err) < 0)
+			log_warn("what switchctl had added is left out: %s", err->text);
+		return 0;
+	}
+	ret = takeover_ask(&takeover, desired->control, heritage->saved, sw->inherit, err);
+	if (ret < 0)
+		return ret;
+	ret = saved_objects(heritage->saved, desired, err);
+	if (ret == 0)
+		ret = takeover_go(&takeover, err);
+	takeover_close(&takeover);
+	return ret;
+}
+
+/* Ports have what they could use, and the FDB has where to put what is known. */
+static void end_heritage(struct switchd *sw, const struct heritage *heritage, size_t descriptors)
+{
+	size_t left = inherit_left(sw->inherit), entries;
+
+	inherit_destroy(sw->inherit);
+	sw->inherit = NULL;
+	sw->now = clock_ms();
+	entries = saved_fdb(heritage->saved, sw);
+	if (heritage->takeover || descriptors || entries)
+		log_info("kept from before: %zu interfaces, %zu entries of the FDB",
+			 descriptors - left, entries);
+}
+
+/* ---- from start to end ---- */
+
+/* Everything that may need more privileges than the loop will have. */
+static int start(struct switchd *sw, struct heritage *heritage, struct desired *desired,
+		 struct err *err)
+{
+	bool seccomp = desired->seccomp;
+	const char *user;
+	size_t kept;
+	int ret;
+
+	ret = take_over(sw, heritage, desired, err);
+	if (ret < 0)
+		return ret;
+	user = desired->user;
 	sw->encap_host.ids_shared = desired->ids == IDS_SHARED;
 	/* The control socket is at no other process's path, and stays there. */
 	sw->port_host.instance = (uint32_t)hash_bytes(&(const struct hash_key){{0, 0}},
@@ -163,26 +255,46 @@ static int start(struct switchd *sw, struct desired *desired, struct err *err)
 		return ret;
 	if (user[0])
 		(void)privileges_give(desired->control, user);
+	kept = inherit_left(sw->inherit);
 	ret = commit(sw, desired, err);
 	if (ret < 0)
 		return ret;
 	ports_recover(sw);
+	end_heritage(sw, heritage, kept);
+	prepare_state(heritage);
 	user = sw->desired.user;
 	if (user[0]) {
 		ret = privileges_switch_user(user, err);
 		if (ret < 0)
 			return ret;
 	}
+	sw->uid = geteuid();
 	return privileges_drop(seccomp, err);
 }
 
-static int serve(const char *config_file, struct desired *desired)
+static void run(struct switchd *sw, struct heritage *heritage)
 {
+	log_info("serving %s: %zu segments, %zu ports; control socket %s", sw->config_file,
+		 sw->desired.segments.count, sw->desired.ports.count, sw->desired.control);
+	notify_ready("serving");
+	ev_run(sw->loop, 0);
+	notify_stopping();
+	sw->now = clock_ms();
+	if (heritage->state >= 0 && saved_write(sw, heritage->state) < 0)
+		log_warn("what was learned is not kept for the next start");
+}
+
+static int serve(const char *config_file, struct desired *desired, bool takeover)
+{
+	struct heritage heritage = {takeover, saved_create(), STATE_NONE};
 	struct signals signals;
 	struct switchd sw;
 	struct err err = {""};
-	int ret = switchd_init(&sw, config_file);
+	int ret = switchd_init(&sw, config_file), channel;
 
+	sw.inherit = inherit_create();
+	if (!heritage.saved || !sw.inherit)
+		ret = -ENOMEM;
 	if (ret == 0)
 		ret = rtnl_open(&sw.rtnl, sw.loop, on_netlink, &sw);
 	if (ret == 0)
@@ -190,53 +302,65 @@ static int serve(const char *config_file, struct desired *desired)
 	if (ret < 0) {
 		log_error("cannot start: %s", strerror(-ret));
 		switchd_fini(&sw);
+		saved_destroy(heritage.saved);
 		return EXIT_FAILURE;
 	}
 	sw.port_host.rtnl = sw.rtnl;
 	notify_init(sw.loop);
+	take_from_systemd(&sw, &heritage);
 	start_watchers(&sw, &signals);
-	ret = start(&sw, desired, &err);
-	if (ret < 0) {
+	ret = start(&sw, &heritage, desired, &err);
+	saved_destroy(heritage.saved);
+	if (ret < 0)
 		log_error("cannot start: %s", err.text);
-	} else {
-		log_info("serving %s: %zu segments, %zu ports; control socket %s", config_file,
-			 sw.desired.segments.count, sw.desired.ports.count, sw.desired.control);
-		notify_ready("serving");
-		ev_run(sw.loop, 0);
-		notify_stopping();
-	}
+	else
+		run(&sw, &heritage);
 	stop_watchers(&sw, &signals);
+	channel = takeover_channel(&sw);
 	notify_close();
 	switchd_fini(&sw);
+	/* Not before: then the successor begins. */
+	if (channel >= 0)
+		close(channel);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static void usage(FILE *out)
 {
-	(void)fprintf(out, "usage: switchd [-c FILE] [-t] [-V] [-h] [-v]...\n"
+	(void)fprintf(out, "usage: switchd [-c FILE] [-t] [-T] [-V] [-h] [-v]...\n"
 			   "  -c FILE  configuration (default " CONFIG_FILE_DEFAULT ")\n"
 			   "  -t       check the configuration and exit\n"
+			   "  -T, --takeover\n"
+			   "           take over from the switchd that serves now\n"
 			   "  -v       log more: debug messages\n"
 			   "  -V       print the version and exit\n"
 			   "  -h       print this and exit\n"
 			   "See switchd(8) and switchd.conf(5).\n");
 }
 
+static const struct option long_options[] = {
+    {"takeover", no_argument, NULL, 'T'},
+    {NULL, 0, NULL, 0},
+};
+
 int main(int argc, char **argv)
 {
 	const char *config_file = CONFIG_FILE_DEFAULT;
 	struct desired desired;
-	bool test = false, verbose = false;
+	bool test = false, verbose = false, takeover = false;
 	struct err err = {""};
 	int ret, option;
 
-	while ((option = getopt(argc, argv, "c:tVhv")) != -1) {
+	while ((option = getopt_long(argc, argv, "c:tTVhv", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			config_file = optarg;
 			break;
 		case 't':
 			test = true;
+			break;
+		case 'T':
+			takeover = true;
 			break;
 		case 'v':
 			verbose = true;
@@ -276,7 +400,7 @@ int main(int argc, char **argv)
 		desired_clear(&desired);
 		return EXIT_FAILURE;
 	}
-	ret = serve(config_file, &desired);
+	ret = serve(config_file, &desired, takeover);
 	desired_clear(&desired);
 	return ret;
 }

@@ -146,6 +146,43 @@ void notify_status(const char *status)
 	tell("STATUS=%s", status);
 }
 
+bool notify_listened(void)
+{
+	return notify.fd >= 0;
+}
+
+void notify_store(const char *name, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.space = {0}};
+	char text[300];
+	struct iovec iov = {.iov_base = text};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int n = snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+
+	if (notify.fd < 0 || n < 0 || (size_t)n >= sizeof(text))
+		return;
+	iov.iov_len = (size_t)n;
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	/* @syscall sendmsg */
+	if (sendmsg(notify.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("systemd does not keep %s: %s", name, strerror(errno));
+}
+
+void notify_unstore(const char *name)
+{
+	tell("FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 void notify_close(void)
 {
 	if (notify.fd < 0)

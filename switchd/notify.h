@@ -8,6 +8,8 @@
 #ifndef TVD_NOTIFY_H
 #define TVD_NOTIFY_H
 
+#include <stdbool.h>
+
 struct ev_loop;
 
 /*
@@ -22,6 +24,15 @@ void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_status(const char *status);
+
+/*
+ * Gives systemd a copy of a descriptor to keep over a restart, under a name (see
+ * sd_pid_notify_with_fds(3)), and takes those of a name back. A descriptor whose
+ * interface goes, systemd drops by itself.
+ */
+bool notify_listened(void);
+void notify_store(const char *name, int fd);
+void notify_unstore(const char *name);
 
 void notify_close(void);
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/names.h"
@@ -11,6 +13,8 @@
 #include "switchd/capture.h"
 #include "switchd/egress.h"
 #include "switchd/events.h"
+#include "switchd/inherit.h"
+#include "switchd/notify.h"
 #include "switchd/ports.h"
 #include "switchd/segment.h"
 
@@ -52,6 +56,55 @@ void ports_changed(struct port *port)
 	event_port(port, port_state_name(port));
 }
 
+/* Goes on with what a former process had open, where there is such a thing. */
+static int adopt(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+	char name[INHERIT_PORT_NAME];
+	bool stored = false;
+	int fd, ret;
+
+	if (!rt->sw->inherit || !inherit_port_name(port->conf, name))
+		return -ENOENT;
+	fd = inherit_take(rt->sw->inherit, name, &stored);
+	if (fd < 0)
+		return -ENOENT;
+	ret = port->ops->adopt(port, fd);
+	if (ret == 0) {
+		rt->stored = stored;
+		return 0;
+	}
+	log_info("port %s: what was kept of it is of no use (%s): it is made anew",
+		 port->conf->name, strerror(-ret));
+	if (stored)
+		notify_unstore(name);
+	close(fd);
+	return ret;
+}
+
+/* Has systemd keep the port's descriptor over a restart. */
+static void store(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+	char name[INHERIT_PORT_NAME];
+
+	if (rt->stored || !notify_listened() || !inherit_port_name(port->conf, name))
+		return;
+	notify_store(name, port->ops->handover(port));
+	rt->stored = true;
+}
+
+/* And no longer, unless it is the whole switch that ends. */
+static void unstore(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+	char name[INHERIT_PORT_NAME];
+
+	if (rt->stored && !rt->sw->ending && inherit_port_name(port->conf, name))
+		notify_unstore(name);
+	rt->stored = false;
+}
+
 static void try_open(struct port *port)
 {
 	struct port_runtime *rt = port->runtime;
@@ -59,8 +112,9 @@ static void try_open(struct port *port)
 
 	memcpy(before, port->why, sizeof(before));
 	port->mtu = segment_port_mtu(port->segment);
-	if (port->ops->open(port) == 0) {
+	if (adopt(port) == 0 || port->ops->open(port) == 0) {
 		rt->retry_after = RETRY_FIRST;
+		store(port);
 		ports_changed(port);
 		announce_port(port);
 		return;
@@ -98,6 +152,7 @@ static void close_port(struct port *port)
 
 	egress_flush_port(port);
 	ev_timer_stop(rt->sw->loop, &rt->retry);
+	unstore(port);
 	if (port->state)
 		port->ops->close(port);
 	port->up = false;

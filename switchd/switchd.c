@@ -12,9 +12,11 @@
 #include "switchd/commit.h"
 #include "switchd/events.h"
 #include "switchd/forward.h"
+#include "switchd/inherit.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
+#include "switchd/takeover.h"
 
 /* Small buffers hold what segmentation makes of superframes until it is sent. */
 #define POOL_SMALL   2048u
@@ -51,6 +53,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	list_init(&sw->captures);
 	hash_key_random(&key);
 	sw->loop = ev_loop_new(EVFLAG_NOENV);
+	sw->port_host.epoll = sw->loop ? takeover_epoll() : -1;
 	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);
 	sw->fdb = fdb_create(&key, FDB_CAPACITY);
 	sw->uplink_names = names_create();
@@ -76,7 +79,10 @@ int switchd_init(struct switchd *sw, const char *config_file)
 
 void switchd_fini(struct switchd *sw)
 {
+	sw->ending = true;
 	commit_clear(sw);
+	takeover_abandon(sw);
+	inherit_destroy(sw->inherit);
 	ctl_server_close(sw->control);
 	sw->control = NULL;
 	capture_close(sw);

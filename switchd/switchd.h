@@ -18,6 +18,8 @@
 #include "switchd/port/port.h"
 
 struct ctl_server;
+struct handover;
+struct inherit;
 struct names;
 struct switchd;
 
@@ -70,6 +72,7 @@ struct port_runtime {
 	bool counted_up; /* the state that was last announced */
 	bool wildcard;	 /* stands for ports of its own, one for each interface */
 	struct port *of; /* such a port: its wildcard, without which it is not */
+	bool stored;	 /* systemd keeps the descriptor too */
 };
 
 struct switchd {
@@ -97,6 +100,10 @@ struct switchd {
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
 	uint64_t reloads, reload_failures;
 	uint64_t wakeups;
+	struct inherit *inherit;   /* while it starts: descriptors of a former process */
+	struct handover *handover; /* while a successor takes over */
+	unsigned uid;		   /* who it runs as */
+	bool ending;		   /* ports are closed because the switch ends */
 };
 
 static inline struct segment_encap *segment_encap_of(struct encap *encap)

@@ -32,6 +32,9 @@ struct port_host {
 	/* Tells what this switchd did to the system from what another did, also
 	 * after a restart. */
 	uint32_t instance;
+	/* libev's own epoll instance, or -1. It has to be told to forget a descriptor
+	 * whose file others hold too: closing it is not enough. */
+	int epoll;
 	/* Frames that the guest sent; takes ownership and empties the batch.
 	 * Sending what results is the host's business, before the loop sleeps. */
 	void (*receive)(struct port *port, struct frame_batch *batch);
@@ -86,6 +89,20 @@ struct port_ops {
 	/* Attaches the port, sets state, offloads and up. 0, or negative errno with
 	 * a reason in port->why and nothing left open: the host tries again later. */
 	int (*open)(struct port *port);
+
+	/* The same with a descriptor that a former process had opened for a port of
+	 * the same identity. 0 and the descriptor is the port's; or negative errno,
+	 * with nothing left open and the descriptor the caller's still: then the
+	 * port is opened anew. NULL: there is nothing to adopt. */
+	int (*adopt)(struct port *port, int fd);
+
+	/* The descriptor of an open port from which another process could go on; it
+	 * stays the port's. NULL: none. */
+	int (*handover)(const struct port *port);
+
+	/* With both: the keys that say which interface it is, and where; a
+	 * descriptor fits as long as they say the same. Ends with NULL. */
+	const char *const *identity;
 
 	/* Applies a changed configuration to an open port (port->conf is still the
 	 * former). 0; or PORT_RESTART: close and open me. NULL: always restart. */

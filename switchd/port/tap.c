@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -298,6 +299,22 @@ static int place(struct port *port, struct tap *tap, const char *created, int ne
 	return ret;
 }
 
+static void start_reading(struct port *port, struct tap *tap)
+{
+	struct ifreq ifr;
+
+	tap->port = port;
+	ev_io_init(&tap->io, on_readable, tap->fd, EV_READ);
+	tap->io.data = tap;
+	ev_io_start(port->host->loop, &tap->io);
+	port->state = tap;
+	port->mac = conf_of(port->conf)->mac;
+	if (mac_is_zero(&port->mac) && ioctl(tap->fd, SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(&port->mac, ifr.ifr_hwaddr.sa_data, sizeof(port->mac));
+	port->up = true;
+	port->why[0] = '\0';
+}
+
 static int tap_open(struct port *port)
 {
 	const struct tap_conf *conf = conf_of(port->conf);
@@ -308,7 +325,6 @@ static int tap_open(struct port *port)
 
 	if (!tap)
 		return -ENOMEM;
-	tap->port = port;
 	tap->fd = -1;
 	tap->host_port = !conf->netns;
 	if (conf->netns) {
@@ -327,15 +343,7 @@ static int tap_open(struct port *port)
 		goto fail;
 	if (netns_fd >= 0)
 		close(netns_fd);
-	ev_io_init(&tap->io, on_readable, tap->fd, EV_READ);
-	tap->io.data = tap;
-	ev_io_start(port->host->loop, &tap->io);
-	port->state = tap;
-	port->mac = conf->mac;
-	if (mac_is_zero(&port->mac) && ioctl(tap->fd, SIOCGIFHWADDR, &ifr) == 0)
-		memcpy(&port->mac, ifr.ifr_hwaddr.sa_data, sizeof(port->mac));
-	port->up = true;
-	port->why[0] = '\0';
+	start_reading(port, tap);
 	return 0;
 
 fail:
@@ -345,30 +353,6 @@ fail:
 		close(netns_fd);
 	free(tap);
 	return ret;
-}
-
-static void tap_close(struct port *port)
-{
-	struct tap *tap = port->state;
-
-	ev_io_stop(port->host->loop, &tap->io);
-	close(tap->fd);
-	free(tap);
-	port->state = NULL;
-}
-
-/* What the guest's namespace holds is out of reach: only what the switch itself
- * enforces can change on an open port. */
-static int tap_reconf(struct port *port, const struct port_conf *common)
-{
-	const struct tap_conf *was = conf_of(port->conf), *now = conf_of(common);
-
-	if (strcmp(ifname_of(was), ifname_of(now)) != 0 ||
-	    !conf_key_equal(&tap_schema, was, now, "netns") ||
-	    !conf_key_equal(&tap_schema, was, now, "mac") ||
-	    !conf_key_equal(&tap_schema, was, now, "mtu"))
-		return PORT_RESTART;
-	return 0;
 }
 
 static void tap_mtu_changed(struct port *port)
@@ -391,6 +375,88 @@ static void tap_mtu_changed(struct port *port)
 		log_warn("port %s: cannot set MTU %u: %s", conf->common.name, port->mtu, err.text);
 }
 
+/* What must hold of a descriptor that somebody hands us: a TAP that still has its
+ * interface, with our header. Its name and address are the guest's by now. */
+static int examine(int fd)
+{
+	const unsigned want = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	int header = (int)HEADER_LEN, flags = fcntl(fd, F_GETFL); /* @syscall fcntl */
+	struct ifreq ifr;
+	struct stat st;
+
+	if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
+		return -EBADF;
+	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return -ENOTTY;
+	memset(&ifr, 0, sizeof(ifr));
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return -errno;
+	if (((unsigned)(unsigned short)ifr.ifr_flags & (want | IFF_TUN)) != want)
+		return -EINVAL;
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
+		return -errno;
+	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int tap_adopt(struct port *port, int fd)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+	struct rtnl_link link = {.ifindex = 0};
+	struct tap *tap;
+	int ret = examine(fd);
+
+	if (ret == 0)
+		ret = set_offloads(port, fd);
+	if (ret == 0 && !conf->netns)
+		ret = rtnl_get_link(port->host->rtnl, ifname_of(conf), &link);
+	if (ret < 0)
+		return ret;
+	tap = calloc(1, sizeof(*tap));
+	if (!tap)
+		return -ENOMEM;
+	tap->fd = fd;
+	tap->host_port = !conf->netns;
+	tap->ifindex = link.ifindex;
+	start_reading(port, tap);
+	if (tap->host_port && port->mtu && link.mtu != port->mtu)
+		tap_mtu_changed(port);
+	return 0;
+}
+
+static int tap_handover(const struct port *port)
+{
+	const struct tap *tap = port->state;
+
+	return tap->fd;
+}
+
+static void tap_close(struct port *port)
+{
+	struct tap *tap = port->state;
+
+	ev_io_stop(port->host->loop, &tap->io);
+	/* A successor, or systemd, may hold it as well. */
+	if (port->host->epoll >= 0)
+		(void)epoll_ctl(port->host->epoll, EPOLL_CTL_DEL, tap->fd, NULL);
+	close(tap->fd);
+	free(tap);
+	port->state = NULL;
+}
+
+/* What the guest's namespace holds is out of reach: only what the switch itself
+ * enforces can change on an open port. */
+static int tap_reconf(struct port *port, const struct port_conf *common)
+{
+	const struct tap_conf *was = conf_of(port->conf), *now = conf_of(common);
+
+	if (strcmp(ifname_of(was), ifname_of(now)) != 0 ||
+	    !conf_key_equal(&tap_schema, was, now, "netns") ||
+	    !conf_key_equal(&tap_schema, was, now, "mac") ||
+	    !conf_key_equal(&tap_schema, was, now, "mtu"))
+		return PORT_RESTART;
+	return 0;
+}
+
 static void tap_show(const struct port *port, json_t *object)
 {
 	const struct tap_conf *conf = conf_of(port->conf);
@@ -406,12 +472,17 @@ static void tap_show(const struct port *port, json_t *object)
 		json_object_set_new(object, "mtu", json_integer(mtu));
 }
 
+static const char *const tap_identity[] = {"ifname", "netns", "mac", "mtu", NULL};
+
 const struct port_ops tap_ops = {
     .type = "tap",
     .schema = &tap_schema,
     .check = tap_check,
     .conflict = tap_conflict,
     .open = tap_open,
+    .adopt = tap_adopt,
+    .handover = tap_handover,
+    .identity = tap_identity,
     .reconf = tap_reconf,
     .interface = tap_interface,
     .mtu_changed = tap_mtu_changed,

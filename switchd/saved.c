@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/saved.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/ctl_line.h"
+#include "lib/names.h"
+
+#define FILE_MOST (1u << 30) /* bytes: some millions of entries */
+#define WRITE_AT  65536u
+#define TEXT_MOST (2 * NAME_MAX_LEN)
+
+static const char *const states[] = {
+    [FDB_LEARNED] = "learned",
+    [FDB_STATIC] = "static",
+    [FDB_STICKY] = "sticky",
+};
+
+#define STATES (sizeof(states) / sizeof(states[0]))
+
+/* ---- to save ---- */
+
+static json_t *object_json(enum desired_kind kind, const struct desired_object *object)
+{
+	const struct port_conf *port = (const void *)object;
+	const struct conf_schema *schema = &uplink_schema;
+
+	if (kind == DESIRED_SEGMENT)
+		schema = &segment_schema;
+	else if (kind == DESIRED_PORT)
+		schema = port_ops_find(port->type)->schema;
+	return json_pack("{s:s, s:o}", "kind", desired_kind_name(kind), "object",
+			 conf_to_json(schema, object));
+}
+
+static const struct segment_encap *encap_of(const struct segment *segment, uint32_t side)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (segment->encaps[i]->encap.side == side)
+			return segment->encaps[i];
+	}
+	return NULL;
+}
+
+/* NULL if its place is gone meanwhile. */
+static json_t *entry_json(const struct switchd *sw, const struct fdb_entry_info *entry)
+{
+	const struct segment *segment = sw->segment_by_number[entry->segment];
+	const struct fdb_where *where = &entry->where;
+	const struct segment_encap *se = NULL;
+	const struct port *port = NULL;
+	char text[ADDR_STRLEN];
+	json_t *json;
+
+	if (segment && where->side != FDB_SIDE_LOCAL)
+		se = encap_of(segment, where->side);
+	else if (segment && where->port < sw->port_numbers)
+		port = sw->port_by_number[where->port];
+	if (!se && !port)
+		return NULL;
+	json = json_pack("{s:s, s:s, s:I, s:s, s:I}", "fdb", mac_format(&entry->mac, text),
+			 "segment", segment->conf.name, "id", (json_int_t)segment->conf.id, "state",
+			 states[entry->state], "age", (json_int_t)entry->age_ms);
+	if (port) {
+		json_object_set_new(json, "port", json_string(port->conf->name));
+		return json;
+	}
+	json_object_set_new(json, "encap", json_string(se->encap.ops->type));
+	json_object_set_new(json, "uplink", json_string(se->uplink->conf.name));
+	if (ipaddr_is_set(&where->remote))
+		json_object_set_new(json, "peer", json_string(ipaddr_format(&where->remote, text)));
+	return json;
+}
+
+static json_t *next_object(struct saved_walk *walk, const struct switchd *sw)
+{
+	for (; walk->kind < DESIRED_KINDS; walk->kind++, walk->index = 0) {
+		while (walk->index < desired_count(&sw->desired, walk->kind)) {
+			const struct desired_object *object =
+			    desired_at(&sw->desired, walk->kind, walk->index++);
+
+			if (strcmp(object->owner, OWNER_FILE) != 0)
+				return object_json(walk->kind, object);
+		}
+	}
+	return NULL;
+}
+
+json_t *saved_next(struct saved_walk *walk, const struct switchd *sw)
+{
+	json_t *json;
+
+	if (!walk->begun) {
+		walk->begun = true;
+		return json_pack("{s:i, s:I}", "saved", SAVED_VERSION, "now", (json_int_t)sw->now);
+	}
+	json = next_object(walk, sw);
+	while (!json) {
+		if (walk->at == walk->count) {
+			walk->at = 0;
+			walk->count = fdb_list(sw->fdb, -1, sw->now, &walk->cursor, walk->list,
+					       sizeof(walk->list) / sizeof(walk->list[0]));
+		}
+		if (walk->count == 0)
+			return NULL;
+		json = entry_json(sw, &walk->list[walk->at++]);
+	}
+	return json;
+}
+
+static int write_out(int fd, struct ctl_buffer *buffer)
+{
+	while (ctl_buffer_len(buffer)) {
+		/* @syscall write */
+		ssize_t n = write(fd, ctl_buffer_data(buffer), ctl_buffer_len(buffer));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			ctl_buffer_take(buffer, (size_t)n);
+	}
+	return 0;
+}
+
+int saved_write(const struct switchd *sw, int fd)
+{
+	struct saved_walk walk = {.begun = false};
+	struct ctl_buffer buffer = {0};
+	json_t *json;
+	int ret = 0;
+
+	while (ret == 0 && (json = saved_next(&walk, sw))) {
+		ret = ctl_buffer_json(&buffer, "", json, "\n");
+		json_decref(json);
+		if (ret == 0 && ctl_buffer_len(&buffer) >= WRITE_AT)
+			ret = write_out(fd, &buffer);
+	}
+	if (ret == 0)
+		ret = write_out(fd, &buffer);
+	ctl_buffer_clear(&buffer);
+	return ret;
+}
+
+/* ---- to read it again ---- */
+
+struct entry {
+	struct mac mac;
+	enum fdb_state state;
+	uint64_t age;
+	int64_t id;
+	/* Of saved.texts; port, or encap and uplink. */
+	const char *segment, *port, *encap, *uplink;
+	struct ipaddr peer;
+};
+
+struct saved {
+	bool begun;
+	uint64_t then;
+	json_t *objects; /* {"kind", "object"}, in the order in which they came */
+	struct entry *entries;
+	size_t count, room;
+	struct names *texts;
+	char **all_texts;
+	size_t text_count;
+};
+
+struct saved *saved_create(void)
+{
+	struct saved *saved = calloc(1, sizeof(*saved));
+
+	if (!saved)
+		return NULL;
+	saved->objects = json_array();
+	saved->texts = names_create();
+	if (saved->objects && saved->texts)
+		return saved;
+	saved_destroy(saved);
+	return NULL;
+}
+
+void saved_destroy(struct saved *saved)
+{
+	if (!saved)
+		return;
+	for (size_t i = 0; i < saved->text_count; i++)
+		free(saved->all_texts[i]);
+	free(saved->all_texts);
+	names_destroy(saved->texts);
+	json_decref(saved->objects);
+	free(saved->entries);
+	free(saved);
+}
+
+/* Names, and those that stand for one of many: "NAME/INTERFACE". */
+static bool text_ok(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] > ' ' && text[len] <= '~')
+		len++;
+	return len > 0 && len <= TEXT_MOST && text[len] == '\0';
+}
+
+/* The one copy of a name, of which a million entries may speak; NULL if it is none. */
+static const char *text_of(struct saved *saved, const json_t *json, const char *key)
+{
+	const char *value = json_string_value(json_object_get(json, key));
+	char **grown, *text;
+
+	if (!value || !text_ok(value))
+		return NULL;
+	text = names_find(saved->texts, value);
+	if (text)
+		return text;
+	grown = realloc(saved->all_texts, (saved->text_count + 1) * sizeof(char *));
+	text = strdup(value);
+	if (!grown || !text)
+		abort();
+	saved->all_texts = grown;
+	saved->all_texts[saved->text_count++] = text;
+	if (names_add(saved->texts, text, text) < 0)
+		abort();
+	return text;
+}
+
+static int fail(struct err *err, const char *what)
+{
+	return err_set(err, EINVAL, "the saved state is not as this version writes it: %s", what);
+}
+
+static int take_entry(struct saved *saved, const json_t *json, struct err *err)
+{
+	const char *mac = json_string_value(json_object_get(json, "fdb"));
+	const char *state = json_string_value(json_object_get(json, "state"));
+	const char *peer = json_string_value(json_object_get(json, "peer"));
+	const json_t *age = json_object_get(json, "age"), *id = json_object_get(json, "id");
+	struct entry entry = {.state = FDB_LEARNED};
+
+	if (!mac || mac_parse(mac, &entry.mac) < 0 || mac_is_group(&entry.mac) ||
+	    mac_is_zero(&entry.mac))
+		return fail(err, "an FDB entry without a station");
+	while (entry.state < STATES && (!state || strcmp(states[entry.state], state) != 0))
+		entry.state++;
+	if (entry.state == STATES || !json_is_integer(age) || json_integer_value(age) < 0 ||
+	    !json_is_integer(id))
+		return fail(err, "an FDB entry without state, age or id");
+	entry.age = (uint64_t)json_integer_value(age);
+	entry.id = json_integer_value(id);
+	entry.segment = text_of(saved, json, "segment");
+	entry.port = text_of(saved, json, "port");
+	entry.encap = text_of(saved, json, "encap");
+	entry.uplink = text_of(saved, json, "uplink");
+	if (!entry.segment || (!entry.port && !(entry.encap && entry.uplink)))
+		return fail(err, "an FDB entry without a place");
+	if (json_object_get(json, "peer") && (!peer || ipaddr_parse(peer, &entry.peer) < 0))
+		return fail(err, "a peer without an address");
+	if (saved->count == saved->room) {
+		size_t room = saved->room ? saved->room * 2 : 256;
+		struct entry *grown = realloc(saved->entries, room * sizeof(*grown));
+
+		if (!grown)
+			return err_set(err, ENOMEM, "out of memory");
+		saved->entries = grown;
+		saved->room = room;
+	}
+	saved->entries[saved->count++] = entry;
+	return 0;
+}
+
+int saved_take(struct saved *saved, const json_t *json, struct err *err)
+{
+	const json_t *version = json_object_get(json, "saved"), *now = json_object_get(json, "now");
+
+	if (!saved->begun) {
+		if (json_integer_value(version) != SAVED_VERSION)
+			return fail(err, "another version");
+		if (!json_is_integer(now) || json_integer_value(now) < 0)
+			return fail(err, "it has no time");
+		saved->then = (uint64_t)json_integer_value(now);
+		saved->begun = true;
+		return 0;
+	}
+	if (json_object_get(json, "fdb"))
+		return take_entry(saved, json, err);
+	if (!json_is_object(json_object_get(json, "object")) ||
+	    !json_is_string(json_object_get(json, "kind")))
+		return fail(err, "neither an object nor an FDB entry");
+	if (json_array_append(saved->objects, (json_t *)(uintptr_t)json) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+static int take_lines(struct saved *saved, struct ctl_buffer *buffer, struct err *err)
+{
+	ssize_t len;
+	int ret = 0;
+
+	while (ret == 0 && (len = ctl_buffer_line(buffer, FILE_MOST)) >= 0) {
+		json_t *json = json_loadb(ctl_buffer_data(buffer), (size_t)len, 0, NULL);
+
+		ret = json ? saved_take(saved, json, err) : fail(err, "a line that is not JSON");
+		json_decref(json);
+		ctl_buffer_take(buffer, (size_t)len + 1);
+	}
+	return ret;
+}
+
+int saved_read(struct saved *saved, int fd, struct err *err)
+{
+	struct ctl_buffer buffer = {0};
+	struct stat st;
+	off_t at = 0;
+	int ret = 0;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MOST)
+		return fail(err, "no file");
+	while (ret == 0) {
+		char *to = ctl_buffer_reserve(&buffer, WRITE_AT);
+		ssize_t n = to ? pread(fd, to, WRITE_AT, at) : -1;
+
+		if (n < 0)
+			ret = err_set(err, to ? errno : ENOMEM, "the saved state cannot be read");
+		if (n <= 0)
+			break;
+		at += n;
+		ctl_buffer_put(&buffer, (size_t)n);
+		ret = take_lines(saved, &buffer, err);
+	}
+	if (ret == 0 && ctl_buffer_len(&buffer))
+		ret = fail(err, "it ends in the middle of a line");
+	ctl_buffer_clear(&buffer);
+	return ret;
+}
+
+int saved_objects(const struct saved *saved, struct desired *desired, struct err *err)
+{
+	struct desired next;
+	int ret = 0;
+	json_t *json;
+	size_t i;
+
+	memset(&next, 0, sizeof(next));
+	desired_copy(&next, desired);
+	json_array_foreach(saved->objects, i, json)
+	{
+		ret = desired_add(&next, json_string_value(json_object_get(json, "kind")),
+				  json_object_get(json, "object"), OWNER_CLI, err);
+		if (ret < 0)
+			break;
+	}
+	if (ret == 0)
+		ret = desired_check(&next, err);
+	if (ret < 0) {
+		desired_clear(&next);
+		return ret;
+	}
+	desired_clear(desired);
+	*desired = next;
+	return 0;
+}
+
+/* Where that is now; false if it is no longer anywhere. */
+static bool place(const struct switchd *sw, const struct segment *segment,
+		  const struct entry *entry, struct fdb_where *where)
+{
+	if (entry->port) {
+		const struct port *port = switchd_port(sw, entry->port);
+
+		*where = (struct fdb_where){.side = FDB_SIDE_LOCAL};
+		if (!port || port->segment != segment ||
+		    (entry->state == FDB_LEARNED && port->conf->state == PORT_LOCKED))
+			return false;
+		where->port = port->number;
+		return true;
+	}
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		const struct segment_encap *se = segment->encaps[i];
+
+		if (strcmp(se->encap.ops->type, entry->encap) != 0 ||
+		    strcmp(se->uplink->conf.name, entry->uplink) != 0)
+			continue;
+		*where = (struct fdb_where){.side = se->encap.side, .remote = entry->peer};
+		return true;
+	}
+	return false;
+}
+
+static int oldest_first(const void *a, const void *b)
+{
+	const struct entry *one = a, *two = b;
+
+	return (one->age < two->age) - (one->age > two->age);
+}
+
+size_t saved_fdb(struct saved *saved, struct switchd *sw)
+{
+	uint64_t since = sw->now - saved->then;
+	size_t count = 0;
+
+	/* Saved before the machine was started anew: nothing to go by. */
+	if (sw->now < saved->then)
+		return 0;
+	if (saved->count)
+		qsort(saved->entries, saved->count, sizeof(*saved->entries), oldest_first);
+	for (size_t i = 0; i < saved->count; i++) {
+		const struct entry *entry = &saved->entries[i];
+		const struct segment *segment = switchd_segment(sw, entry->segment);
+		uint64_t stamp, ageing;
+		struct fdb_where where;
+
+		if (!segment || segment->conf.id != entry->id || !place(sw, segment, entry, &where))
+			continue;
+		ageing = (uint64_t)segment->conf.ageing * 1000u;
+		if (entry->age > sw->now - since)
+			stamp = 0;
+		else
+			stamp = sw->now - since - entry->age;
+		if (entry->state == FDB_LEARNED && ageing && sw->now - stamp >= ageing)
+			continue;
+		count += fdb_add(sw->fdb, segment->number, &entry->mac, &where, entry->state,
+				 stamp) == 0;
+	}
+	return count;
+}

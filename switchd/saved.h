@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a switch knows beyond its configuration file, as a sequence of JSON
+ * objects: for a successor that takes over, and for the same service after a
+ * restart. First {"saved": 1, "now": ms}, then
+ *
+ *	{"object": {...}, "kind": "port"}	what switchctl has added
+ *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
+ *
+ * the latter with "port": NAME, or with "encap": TYPE, "uplink": NAME and, where
+ * the encap knows hosts, "peer": ADDRESS. Captures and mirrors are not in it:
+ * they belong to their readers.
+ */
+#ifndef TVD_SAVED_H
+#define TVD_SAVED_H
+
+#include <jansson.h>
+
+#include "switchd/switchd.h"
+
+#define SAVED_VERSION 1
+
+/* ---- to save ---- */
+
+struct saved_walk {
+	bool begun;
+	enum desired_kind kind;
+	size_t index;
+	uint32_t cursor;
+	struct fdb_entry_info list[32];
+	size_t count, at;
+};
+
+/*
+ * The next object of a switch, a new reference; NULL at the end. The walk begins
+ * as all zero. The switch may go on meanwhile; its desired state must not change.
+ */
+json_t *saved_next(struct saved_walk *walk, const struct switchd *sw);
+
+/* Writes all of it to a file, an object a line. 0 or negative errno. */
+int saved_write(const struct switchd *sw, int fd);
+
+/* ---- to read it again ---- */
+
+struct saved;
+
+struct saved *saved_create(void); /* NULL when out of memory */
+void saved_destroy(struct saved *saved);
+
+/* Takes in one object, which is checked; 0 or -EINVAL with a message. */
+int saved_take(struct saved *saved, const json_t *json, struct err *err);
+
+/* Takes in a whole file from its beginning. 0, also for an empty one; negative errno. */
+int saved_read(struct saved *saved, int fd, struct err *err);
+
+/* Adds what was made by others than the file, and checks the whole. 0, or negative
+ * errno with `desired` as it was. */
+int saved_objects(const struct saved *saved, struct desired *desired, struct err *err);
+
+/* Fills the FDB of a switch that has its segments and ports: with what is still
+ * true there. Returns how many entries came in. */
+size_t saved_fdb(struct saved *saved, struct switchd *sw);
+
+#endif
