@@ -164,6 +164,8 @@ static enum reason superframe_check(struct frame *frame)
 
 	if (!superframe_parse(frame, &super))
 		return REASON_BAD_OFFLOAD;
+	if (super.payload > (size_t)offload->gso_size * OFFLOAD_SEGMENTS_MAX)
+		return REASON_BAD_OFFLOAD;
 	frame->len = (uint32_t)(super.header_len + super.payload);
 	/* A length left at zero still has to be filled in, by gso_segment(). */
 	if (super.payload <= offload->gso_size && super.length_known) {

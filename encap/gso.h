@@ -20,10 +20,18 @@
 #define OFFLOAD_ALL  0x0fu
 
 /*
+ * More segments than this are no honest superframe: no Linux sends TCP segments of
+ * less than 48 bytes with their options, and one that lies would have us make
+ * 65,000 packets of one read.
+ */
+#define OFFLOAD_SEGMENTS_MAX 2048u
+
+/*
  * Whether the offload metadata agrees with the headers: a partial checksum lies
  * inside the frame; a superframe is whole TCP or UDP of the version it claims,
  * not an IP fragment, with its checksum start at the transport header, and has a
- * gso_size that is not 0. REASON_NONE or REASON_BAD_OFFLOAD. What guests claim
+ * gso_size that is not 0 and cuts it into at most OFFLOAD_SEGMENTS_MAX segments.
+ * REASON_NONE or REASON_BAD_OFFLOAD. What guests claim
  * goes through here once, where it comes in. A superframe loses its Ethernet
  * padding; one that needs only one segment is turned into an ordinary frame.
  */

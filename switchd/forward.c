@@ -230,7 +230,7 @@ static enum reason take_storm_token(struct pass *p)
 	uint64_t rate = (uint64_t)p->segment->conf.storm;
 	uint64_t now = p->segment->sw->now;
 	struct port_runtime *rt;
-	uint64_t depth, tokens;
+	uint64_t depth, tokens, cost;
 	bool enough;
 
 	if (!p->port || rate == 0)
@@ -240,12 +240,16 @@ static enum reason take_storm_token(struct pass *p)
 	tokens = rt->storm_tokens + (now - rt->storm_stamp) * rate;
 	if (tokens > depth)
 		tokens = depth;
-	enough = tokens >= 1000;
+	/* A superframe costs what it becomes, but never more than there can be. */
+	cost = (uint64_t)offload_segments(p->frame) * 1000;
+	if (cost > depth)
+		cost = depth;
+	enough = tokens >= cost;
 	step(p, "lookup", "counts against the storm limit of %llu frames a second",
 	     (unsigned long long)rate);
 	if (!p->trace) {
 		rt->storm_stamp = now;
-		rt->storm_tokens = enough ? tokens - 1000 : tokens;
+		rt->storm_tokens = enough ? tokens - cost : tokens;
 	}
 	return enough ? REASON_NONE : REASON_STORM;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "encap/gso.h"
+#include "lib/revive.h"
 #include "lib/vnet.h"
 #include "switchd/rtnl.h"
 #include "switchd/shield.h"
@@ -223,14 +224,20 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct netdev *netdev = io->data;
 	struct port *port = netdev->port;
 	struct frame_batch batch = {.count = 0};
+	unsigned segments = 0;
 	bool more = true;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	/* ENETDOWN is read once; netlink tells the rest. */
-	for (unsigned tries = 0; more && tries < FRAME_BATCH_MAX && !frame_batch_full(&batch);
-	     tries++)
+	for (unsigned tries = 0; more && tries < FRAME_BATCH_MAX && !frame_batch_full(&batch) &&
+				 segments < PORT_READ_SEGMENTS;
+	     tries++) {
+		unsigned before = batch.count;
+
 		more = receive(netdev, &batch);
+		if (batch.count > before)
+			segments += offload_segments(batch.frame[before]);
+	}
 	if (more)
 		count_missed(netdev);
 	if (batch.count)

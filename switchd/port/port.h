@@ -72,6 +72,10 @@ struct port {
 	struct port_runtime *runtime;
 };
 
+/* Packets that may become of what a port reads at once: its turn ends soon after, for
+ * the sake of all others. */
+#define PORT_READ_SEGMENTS 512u
+
 #define PORT_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
 
 struct port_ops {

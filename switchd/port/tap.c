@@ -18,6 +18,7 @@
 
 #include "encap/gso.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 #include "lib/vnet.h"
 #include "switchd/rtnl.h"
 
@@ -126,11 +127,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct tap *tap = io->data;
 	struct port *port = tap->port;
 	struct frame_batch batch = {.count = 0};
+	unsigned segments = 0;
 	int error = 0;
 
-	(void)loop;
-	(void)events;
-	while (!frame_batch_full(&batch)) {
+	revive(loop, io, events);
+	while (!frame_batch_full(&batch) && segments < PORT_READ_SEGMENTS) {
 		struct frame *frame = frame_alloc(port->host->pool, FRAME_LARGE);
 		ssize_t n;
 
@@ -153,6 +154,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 			frame_drop(frame, REASON_BAD_OFFLOAD);
 			continue;
 		}
+		segments += offload_segments(frame);
 		frame_batch_add(&batch, frame);
 	}
 	if (batch.count)
@@ -262,7 +264,8 @@ static int open_netns(struct port *port, const char *netns)
 
 	(void)snprintf(path, sizeof(path), "%s%s%s", netns[0] == '/' ? "" : NETNS_DIR,
 		       netns[0] == '/' ? "" : "/", netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Whatever the path leads to: a pipe would make us wait for its other end. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		fd = -errno;
 		(void)snprintf(port->why, sizeof(port->why), "waiting for namespace %.90s: %.40s",

@@ -513,6 +513,35 @@ static void broadcast_and_unknown_unicast_have_a_limit(void **state)
 	assert_int_equal(fx_drops(wire->encap->stats.rx_drops), 0);
 }
 
+/* What becomes many packets costs as many. */
+static void a_superframe_counts_as_its_segments_in_a_storm(void **state)
+{
+	uint64_t before = dropped(a, REASON_STORM);
+	struct craft crafted;
+
+	(void)state;
+	seg->conf.storm = 1000;
+	craft_eth(&crafted, ETHERTYPE_IPV4);
+	craft_ipv4(&crafted, IPPROTO_TCP, 0, 20 + 40 * 1000ul);
+	craft_tcp(&crafted, 0x10, 0, 1);
+	craft_fill(&crafted, 0xa5, 40 * 1000ul);
+	for (unsigned i = 0; i < 10; i++) {
+		struct frame *frame = craft_frame(fx.sw.pool, &crafted);
+
+		frame->offload = (struct frame_offload){
+		    .csum_partial = true,
+		    .gso = FRAME_GSO_TCP4,
+		    .gso_size = 1000,
+		    .csum_start = 34,
+		    .csum_offset = 16,
+		};
+		fx_send(a, frame);
+	}
+	fx_forget(&fx);
+	/* 250 at once are six of forty. */
+	assert_int_equal(dropped(a, REASON_STORM) - before, 4);
+}
+
 static void a_low_limit_lets_a_few_frames_through_at_once(void **state)
 {
 	(void)state;
@@ -813,6 +842,7 @@ int main(void)
 	    CASE(nobody_else_in_the_segment_is_no_receiver),
 	    CASE(what_is_down_gets_nothing),
 	    CASE(broadcast_and_unknown_unicast_have_a_limit),
+	    CASE(a_superframe_counts_as_its_segments_in_a_storm),
 	    CASE(a_low_limit_lets_a_few_frames_through_at_once),
 	    CASE(isolated_ports_reach_all_but_each_other),
 	    CASE(in_an_isolated_segment_ports_reach_only_the_wire),

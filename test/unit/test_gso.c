@@ -312,6 +312,24 @@ static struct recipe plain(uint8_t gso, unsigned version)
 			       .seq = 100};
 }
 
+/* One that would become a flood is nobody's honest superframe. */
+static void test_too_many_segments(void **state)
+{
+	struct recipe r = plain(FRAME_GSO_TCP4, 4);
+
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		struct frame *frame;
+
+		r.gso_size = 20;
+		r.payload = 20 * (size_t)OFFLOAD_SEGMENTS_MAX + more;
+		frame = super_frame(&r);
+		assert_int_equal(offload_check(frame), more ? REASON_BAD_OFFLOAD : REASON_NONE);
+		frame_free(frame);
+	}
+	assert_empty(pool);
+}
+
 static void test_edges(void **state)
 {
 	struct recipe r = plain(FRAME_GSO_TCP4, 4);
@@ -796,7 +814,7 @@ int main(void)
 	    cmocka_unit_test(test_no_buffer),	 cmocka_unit_test(test_needs),
 	    cmocka_unit_test(test_lies),	 cmocka_unit_test(test_lies_of_headers),
 	    cmocka_unit_test(test_partial),	 cmocka_unit_test(test_partial_generic),
-	    cmocka_unit_test(test_partial_lies),
+	    cmocka_unit_test(test_partial_lies), cmocka_unit_test(test_too_many_segments),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
