@@ -533,12 +533,12 @@ size_t fdb_flush(struct fdb *fdb, uint16_t id, const struct fdb_where *where, bo
  * Removes the aged entries of a holder. They are at the front, but within the
  * second in which the first live one was heard the order is not exact.
  */
-static size_t holder_age(struct fdb *fdb, uint32_t slot, uint64_t deadline)
+static size_t holder_age(struct fdb *fdb, uint32_t slot, uint64_t deadline, size_t max)
 {
 	uint32_t next, entry_slot = fdb->holder[slot].list[FDB_LIST_LEARNED].first;
 	size_t count = 0;
 
-	for (; entry_slot != FDB_NONE; entry_slot = next) {
+	for (; entry_slot != FDB_NONE && count < max; entry_slot = next) {
 		const struct fdb_entry *entry = &fdb->entry[entry_slot];
 
 		next = entry->next;
@@ -553,7 +553,7 @@ static size_t holder_age(struct fdb *fdb, uint32_t slot, uint64_t deadline)
 	return count;
 }
 
-size_t fdb_age(struct fdb *fdb, uint64_t now)
+size_t fdb_age_some(struct fdb *fdb, uint64_t now, size_t max)
 {
 	size_t count = 0;
 
@@ -567,12 +567,18 @@ size_t fdb_age(struct fdb *fdb, uint64_t now)
 
 		if (ageing == 0 || now < ageing)
 			continue;
-		for (uint32_t slot = segment->holders; slot != FDB_NONE; slot = next) {
+		for (uint32_t slot = segment->holders; slot != FDB_NONE && count < max;
+		     slot = next) {
 			next = fdb->holder[slot].next;
-			count += holder_age(fdb, slot, now - ageing);
+			count += holder_age(fdb, slot, now - ageing, max - count);
 		}
 	}
 	return count;
+}
+
+size_t fdb_age(struct fdb *fdb, uint64_t now)
+{
+	return fdb_age_some(fdb, now, SIZE_MAX);
 }
 
 size_t fdb_list(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,

@@ -142,8 +142,13 @@ int fdb_del(struct fdb *fdb, uint16_t segment, const struct mac *mac);
  */
 size_t fdb_flush(struct fdb *fdb, uint16_t segment, const struct fdb_where *where, bool fixed_too);
 
-/* Removes what has aged, with events. Call about once a second. Returns how many. */
+/*
+ * Removes what has aged, with events. Call about once a second. Returns how many.
+ * `some` removes no more than `max`, because a million may age in one second:
+ * call it again soon when it returns as many.
+ */
 size_t fdb_age(struct fdb *fdb, uint64_t now);
+size_t fdb_age_some(struct fdb *fdb, uint64_t now, size_t max);
 
 /*
  * Copies up to `max` entries beginning at *cursor (0 for the first), skipping

@@ -95,8 +95,13 @@ void ctl_generate(struct ctl_conn *conn, ctl_next_fn *next, void (*done)(void *)
 /* Makes the connection a subscriber of ctl_publish. */
 void ctl_subscribe(struct ctl_conn *conn);
 
-/* Whether anybody would see an event: ask before building one. */
 bool ctl_has_subscribers(const struct ctl_server *server);
+
+/*
+ * Whether anybody would see an event: ask before building one, and publish it
+ * then. If all subscribers are behind, it is counted as lost to each.
+ */
+bool ctl_event_wanted(struct ctl_server *server);
 
 /* Sends an event to all subscribers; stolen. */
 void ctl_publish(struct ctl_server *server, json_t *event);

@@ -26,6 +26,7 @@
 #include "lib/ctl_listen.h"
 #include "lib/list.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 
 LOG_MODULE("control");
 
@@ -238,6 +239,30 @@ void ctl_subscribe(struct ctl_conn *conn)
 bool ctl_has_subscribers(const struct ctl_server *server)
 {
 	return server && server->subscribers > 0;
+}
+
+bool ctl_event_wanted(struct ctl_server *server)
+{
+	bool wanted = false;
+
+	if (!ctl_has_subscribers(server))
+		return false;
+	list_for_each (&server->conns, it) {
+		const struct ctl_conn *conn = container_of(it, struct ctl_conn, by_server);
+
+		wanted |= conn->subscribed && !conn->broken && !conn->lost;
+	}
+	if (wanted)
+		return true;
+	list_for_each (&server->conns, it) {
+		struct ctl_conn *conn = container_of(it, struct ctl_conn, by_server);
+
+		if (conn->subscribed) {
+			conn->lost++;
+			server->counters.events_lost++;
+		}
+	}
+	return false;
 }
 
 pid_t ctl_conn_pid(const struct ctl_conn *conn)
@@ -565,7 +590,7 @@ static void on_listen(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct ctl_server *server = watcher->data;
 
-	(void)events;
+	revive(loop, watcher, events);
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		/* @syscall accept4 */
 		int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

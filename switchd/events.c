@@ -14,7 +14,7 @@ static json_t *event_new(const char *what)
 
 static bool listened(const struct switchd *sw)
 {
-	return sw->control && ctl_has_subscribers(sw->control);
+	return ctl_event_wanted(sw->control);
 }
 
 void event_add_where(const struct switchd *sw, uint16_t number, const struct fdb_where *where,

@@ -73,6 +73,8 @@ static void events(void **state)
 	(void)state;
 	assert_false(ctl_has_subscribers(server));
 	assert_false(ctl_has_subscribers(NULL));
+	assert_false(ctl_event_wanted(server));
+	assert_false(ctl_event_wanted(NULL));
 	ctl_publish(server, json_pack("{s:s}", "event", "nobody listens"));
 	say(fd, "{\"do\":\"subscribe\"}\n");
 	assert_hears(fd, "{\"ok\":true,\"stream\":true}");
@@ -84,10 +86,15 @@ static void events(void **state)
 	say(other, "{\"do\":\"echo\"}\n"); /* nobody else hears it */
 	assert_hears(other, "{\"ok\":true,\"result\":{}}");
 	while (ctl_server_counters(server).events_lost < 1000) {
-		ctl_publish(server, json_pack("{s:s, s:i}", "event", "n", "n", (int)published++));
+		if (ctl_event_wanted(server))
+			ctl_publish(server,
+				    json_pack("{s:s, s:i}", "event", "n", "n", (int)published));
+		published++;
 		if (published % 64 == 0)
 			turn(1);
 	}
+	assert_false(ctl_event_wanted(server)); /* nobody has room: it need not be made */
+	published++;
 	while (heard + lost < published) {
 		json_t *line = json_loads(hear(fd), 0, NULL);
 		json_t *event = json_object_get(line, "event");
@@ -100,6 +107,7 @@ static void events(void **state)
 	}
 	assert_int_equal(heard + lost, published);
 	assert_int_equal(lost, ctl_server_counters(server).events_lost);
+	assert_true(ctl_event_wanted(server));
 	ctl_publish(server, json_pack("{s:s}", "event", "last"));
 	assert_hears(fd, "{\"event\":{\"event\":\"last\"}}");
 	(void)close(other);

@@ -596,6 +596,24 @@ static void test_holder_ends_with_last_entry(void **state)
 	fdb_destroy(fdb);
 }
 
+static void test_ageing_in_parts(void **state)
+{
+	struct fdb *fdb = make(100, &roomy);
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++)
+		learn(fdb, i, port(i % 3), 1000 + i);
+	learn(fdb, 20, port(0), 5000);
+	assert_int_equal(fdb_age_some(fdb, 302000, 8), 8);
+	assert_int_equal(fdb_segment_count(fdb, SEG), 13);
+	assert_int_equal(fdb_age_some(fdb, 302000, 8), 8);
+	assert_int_equal(fdb_age_some(fdb, 302000, 8), 4);
+	assert_int_equal(fdb_age_some(fdb, 302000, 8), 0);
+	assert_true(is_at(fdb, 20, port(0), 302000));
+	assert_int_equal(events[FDB_EVENT_EXPIRED], 20);
+	fdb_destroy(fdb);
+}
+
 static void test_million_entries(void **state)
 {
 	struct fdb *fdb = make(MANY, &roomy);
@@ -717,6 +735,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ageing_edge),
+	    cmocka_unit_test(test_ageing_in_parts),
 	    cmocka_unit_test(test_refresh_starts_age_anew),
 	    cmocka_unit_test(test_aged_is_new_elsewhere),
 	    cmocka_unit_test(test_ageing_off),
