@@ -2,10 +2,12 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +30,13 @@ static const struct {
 static enum log_level current = LOG_LEVEL_INFO;
 static bool to_journal;
 
+/* Where lines go. Nobody waits for a reader that has stopped: a socket is asked not to
+ * block, and a pipe or terminal is opened once more, because how its open file behaves
+ * is not ours alone to change. */
+static int out = STDERR_FILENO;
+static bool out_is_socket;
+static unsigned lost; /* lines, since the last one that was taken */
+
 /* systemd.exec(5): JOURNAL_STREAM holds device and inode of the journal's socket. */
 void log_init(void)
 {
@@ -35,8 +44,16 @@ void log_init(void)
 	unsigned long long dev, ino;
 	struct stat st;
 	char *end;
+	int fd = -1;
 
-	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return;
+	out_is_socket = S_ISSOCK(st.st_mode);
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		out = fd;
+	if (!stream)
 		return;
 	dev = strtoull(stream, &end, 10);
 	if (*end != ':')
@@ -71,6 +88,27 @@ int log_level_parse(const char *text, enum log_level *level)
 	return -EINVAL;
 }
 
+static bool put(const char *line, size_t len)
+{
+	ssize_t n;
+
+	if (out_is_socket)
+		n = send(out, line, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* @syscall sendto */
+	else
+		n = write(out, line, len); /* @syscall write */
+	return n >= 0;
+}
+
+static void tell_lost(void)
+{
+	char line[80];
+	int n = snprintf(line, sizeof(line), "%s: log: %u lines before this one are lost\n",
+			 to_journal ? "<4>switchd" : "switchd warn", lost);
+
+	if (put(line, (size_t)n))
+		lost = 0;
+}
+
 void log_write(enum log_level level, const char *module, const char *fmt, ...)
 {
 	int saved = errno;
@@ -97,8 +135,9 @@ void log_write(enum log_level level, const char *module, const char *fmt, ...)
 	}
 	line[used++] = '\n';
 	/* A log that cannot be written must not stop the switch. */
-	if (write(STDERR_FILENO, line, used) < 0) /* @syscall write */
-		errno = saved;
+	if (lost)
+		tell_lost();
+	lost += !put(line, used);
 	errno = saved;
 }
 
