@@ -12,6 +12,7 @@
 
 #include "encap/dot1q_io.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 #include "lib/vnet.h"
 
 LOG_MODULE("dot1q");
@@ -199,8 +200,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct dot1q_link *link = io->data;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	for (unsigned round = 0; round < RX_ROUNDS; round++) {
 		int n;
 

@@ -142,7 +142,8 @@ struct encap_ops {
 	 * 0: done; ENCAP_RESTART: close and open me. NULL: always restart. */
 	int (*reconf)(struct encap *encap, const struct encap_conf *conf);
 
-	/* The uplink's state, MTU or addresses changed. Never NULL. */
+	/* The uplink's state, MTU or addresses changed; or, once a second while it is
+	 * up, nothing: then is the time to try again what has failed. Never NULL. */
 	void (*uplink_changed)(struct encap *encap);
 
 	/* Gives everything back; encap->out is empty by then. */

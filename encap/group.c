@@ -92,6 +92,10 @@ int group_join(struct groups *groups, const struct ipaddr *group, unsigned ifind
 		if (join->holder->family != group->family || join->holder->full)
 			continue;
 		ret = membership(join, MCAST_JOIN_GROUP);
+		if (ret == -EADDRINUSE) { /* left over from when it could not be left */
+			(void)membership(join, MCAST_LEAVE_GROUP);
+			ret = membership(join, MCAST_JOIN_GROUP);
+		}
 		if (ret == 0)
 			goto joined;
 		if (ret != -ENOBUFS && ret != -ENOMEM)

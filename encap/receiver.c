@@ -9,6 +9,7 @@
 
 #include "encap/socket.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 
 LOG_MODULE("receiver");
 
@@ -190,8 +191,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct receiver *receiver = io->data;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	for (unsigned round = 0; round < RX_ROUNDS; round++) {
 		int n;
 

@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 #include "switchd/egress.h"
 
 LOG_MODULE("capture");
@@ -131,9 +132,7 @@ static void on_readers(struct ev_loop *loop, ev_io *io, int events)
 	struct epoll_event ready[16];
 	int count = epoll_wait(readers.epoll, ready, 16, 0); /* @syscall epoll_wait epoll_pwait */
 
-	(void)loop;
-	(void)io;
-	(void)events;
+	revive(loop, io, events);
 	for (int i = 0; i < count; i++) {
 		struct capture *capture = ready[i].data.ptr;
 

@@ -37,6 +37,7 @@
 
 LOG_MODULE("main");
 
+#define AGED_AT_ONCE  512u /* entries of the FDB, each with an event */
 #define NETLINK_DELAY 0.01 /* seconds in which changes of interfaces are taken together */
 
 struct signals {
@@ -65,13 +66,24 @@ static void on_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	capture_flush(sw);
 }
 
+/* When more has aged than is removed at once, the rest waits for the next turn. */
+static void on_ageing(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct switchd *sw = timer->data;
+
+	(void)events;
+	if (fdb_age_some(sw->fdb, sw->now, AGED_AT_ONCE) == AGED_AT_ONCE)
+		ev_timer_start(loop, &sw->ageing);
+}
+
 static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct switchd *sw = timer->data;
 
-	(void)loop;
 	(void)events;
-	(void)fdb_age(sw->fdb, sw->now);
+	ev_timer_start(loop, &sw->ageing);
+	if (sw->uplinks_unseen)
+		uplinks_refresh(sw);
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 }
@@ -127,6 +139,8 @@ static void start_watchers(struct switchd *sw, struct signals *signals)
 	ev_timer_init(&sw->second, on_second, 1., 1.);
 	sw->second.data = sw;
 	ev_timer_start(sw->loop, &sw->second);
+	ev_timer_init(&sw->ageing, on_ageing, 0., 0.);
+	sw->ageing.data = sw;
 	ev_timer_init(&sw->uplinks_soon, on_uplinks_soon, NETLINK_DELAY, 0.);
 	sw->uplinks_soon.data = sw;
 	ev_signal_init(&signals->hup, on_hup, SIGHUP);
@@ -144,6 +158,7 @@ static void stop_watchers(struct switchd *sw, struct signals *signals)
 	ev_signal_stop(sw->loop, &signals->term);
 	ev_signal_stop(sw->loop, &signals->intr);
 	ev_timer_stop(sw->loop, &sw->second);
+	ev_timer_stop(sw->loop, &sw->ageing);
 	ev_timer_stop(sw->loop, &sw->uplinks_soon);
 	ev_prepare_stop(sw->loop, &sw->flush);
 	ev_check_stop(sw->loop, &sw->wakeup);

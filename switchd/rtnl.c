@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/revive.h"
 #include "switchd/rtnl_impl.h"
 
 #ifndef IFF_LOWER_UP /* linux/if.h, which cannot stand beside net/if.h */
@@ -40,8 +41,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 	char buf[REPLY_BYTES];
 	bool any = false;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	for (;;) {
 		ssize_t n =
 		    recv(mnl_socket_get_fd(rtnl->events), buf, sizeof(buf), /* @syscall recvfrom */

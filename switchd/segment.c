@@ -278,9 +278,14 @@ void segment_encaps_restart(struct uplink *uplink)
 void segment_encaps_open(struct segment *segment)
 {
 	for (size_t i = 0; i < segment->encap_count; i++) {
-		if (!segment->encaps[i]->open)
-			encap_open(segment->encaps[i]);
+		struct segment_encap *se = segment->encaps[i];
+
+		if (!se->open)
+			encap_open(se);
+		else if (se->uplink->view.up)
+			se->encap.ops->uplink_changed(&se->encap);
 	}
+	segment_update_mtu(segment);
 }
 
 /* ---- MTU ---- */

@@ -29,7 +29,7 @@ void segment_encaps_close(struct uplink *uplink);
 /* Closes and opens the encaps on an uplink whose address family has changed. */
 void segment_encaps_restart(struct uplink *uplink);
 
-/* Opens what is not open: new encaps, and those that failed before. */
+/* Opens what is not open: new encaps, and those that failed before, in part or as a whole. */
 void segment_encaps_open(struct segment *segment);
 
 /* Computes the largest guest MTU that fits, and tells the ports if it changed. */

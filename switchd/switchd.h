@@ -95,8 +95,9 @@ struct switchd {
 	uint32_t port_numbers; /* size of port_by_number */
 	ev_check wakeup;
 	ev_prepare flush;
-	ev_timer second;
+	ev_timer second, ageing;
 	ev_timer uplinks_soon;
+	bool uplinks_unseen;   /* one could not be looked at: again in a second */
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
 	uint64_t reloads, reload_failures;
 	uint64_t wakeups;

@@ -2,6 +2,7 @@
 #include "switchd/uplink.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -114,8 +115,9 @@ static void on_addr(void *arg, unsigned ifindex, const struct ipaddr *addr, uint
 	look->global_v6 |= global;
 }
 
-static void look_at(const struct uplink *uplink, struct encap_uplink *view, char *why,
-		    size_t why_size)
+/* 0; or negative errno when the kernel would not tell, and the view is half seen. */
+static int look_at(const struct uplink *uplink, struct encap_uplink *view, char *why,
+		   size_t why_size)
 {
 	struct look look = {.uplink = uplink, .view = view};
 	struct rtnl_link link;
@@ -129,11 +131,16 @@ static void look_at(const struct uplink *uplink, struct encap_uplink *view, char
 	if (ret < 0) {
 		(void)snprintf(why, why_size, "no interface %s: %s", uplink->conf.interface,
 			       strerror(-ret));
-		return;
+		return ret == -ENODEV ? 0 : ret;
 	}
 	view->ifindex = link.ifindex;
 	view->mtu = link.mtu;
-	(void)rtnl_each_addr(uplink->sw->rtnl, on_addr, &look);
+	ret = rtnl_each_addr(uplink->sw->rtnl, on_addr, &look);
+	if (ret < 0) {
+		(void)snprintf(why, why_size, "addresses of interface %s: %s",
+			       uplink->conf.interface, strerror(-ret));
+		return ret;
+	}
 	if (!link.up)
 		(void)snprintf(why, why_size, "interface %s is down", uplink->conf.interface);
 	else if (!link.carrier)
@@ -146,6 +153,7 @@ static void look_at(const struct uplink *uplink, struct encap_uplink *view, char
 		(void)snprintf(why, why_size, "interface %s has %s", uplink->conf.interface,
 			       uplink->conf.addresses.count ? "none of the configured addresses"
 							    : "no address");
+	return 0;
 }
 
 static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *b)
@@ -177,11 +185,16 @@ static void report(const struct uplink *uplink, const struct encap_uplink *befor
 
 void uplink_refresh(struct uplink *uplink)
 {
-	struct encap_uplink before = uplink->view;
+	struct encap_uplink before = uplink->view, view = uplink->view;
 	bool announce;
 
 	uplink->why[0] = '\0';
-	look_at(uplink, &uplink->view, uplink->why, sizeof(uplink->why));
+	if (look_at(uplink, &view, uplink->why, sizeof(uplink->why)) < 0) {
+		/* What was last known holds until it can be seen. */
+		uplink->sw->uplinks_unseen = true;
+		return;
+	}
+	uplink->view = view;
 	if (view_equal(&before, &uplink->view))
 		return;
 	report(uplink, &before);
@@ -201,6 +214,7 @@ void uplink_refresh(struct uplink *uplink)
 
 void uplinks_refresh(struct switchd *sw)
 {
+	sw->uplinks_unseen = false;
 	list_for_each (&sw->uplinks, it)
 		uplink_refresh(container_of(it, struct uplink, link));
 }
