@@ -195,7 +195,7 @@ static int parse_segment_add(struct cli_call *call, char *const *words, struct e
 			continue;
 		}
 		if (!words[1]) {
-			rc = err_set(err, EINVAL, "'encap' needs a type: etherip or dot1q");
+			rc = err_set(err, EINVAL, "'encap' needs a type: etherip, dot1q or vxlan");
 			break;
 		}
 		encap = json_object();
