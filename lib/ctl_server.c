@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -673,7 +674,7 @@ void ctl_server_close(struct ctl_server *server)
 		return;
 	/* While this one still listens nobody else takes the path for a leftover. It
 	 * may fail: the folder can be another user's by now. */
-	(void)unlink(server->addr.sun_path); /* @syscall unlink unlinkat */
+	(void)unlinkat(AT_FDCWD, server->addr.sun_path, 0); /* @syscall unlinkat */
 	list_for_each_safe (&server->conns, it)
 		conn_free(container_of(it, struct ctl_conn, by_server));
 	ev_io_stop(server->loop, &server->readable);

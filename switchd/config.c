@@ -109,7 +109,7 @@ static const struct conf_schema *encap_variant(const char *type, struct err *err
 
 static const struct conf_schema *port_variant(const char *type, struct err *err)
 {
-	static const char *const later[] = {"stream", "dgram", "vde", "udp", NULL};
+	static const char *const later[] = {"vde", NULL};
 	const struct port_ops *ops = port_ops_find(type);
 
 	return ops ? ops->schema : variant_missing(type, later, err);

@@ -396,6 +396,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_init();
+	(void)umask(0); /* whatever is made has its mode said */
 	memset(&desired, 0, sizeof(desired));
 	if (desired_load(&desired, config_file, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.text);

@@ -28,6 +28,8 @@ static void tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void tell(const char *fmt, ...)
 {
 	char text[512];
+	struct iovec iov = {.iov_base = text};
+	const struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	va_list ap;
 	int n;
 
@@ -40,8 +42,9 @@ static void tell(const char *fmt, ...)
 		return;
 	if ((size_t)n >= sizeof(text))
 		n = sizeof(text) - 1;
-	/* @syscall sendto */
-	if (send(notify.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	iov.iov_len = (size_t)n;
+	/* @syscall sendmsg */
+	if (sendmsg(notify.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("systemd was not told: %s", strerror(errno));
 }
 

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "lib/revive.h"
@@ -18,10 +19,10 @@
 #endif
 
 /*
- * @syscall socket bind sendto recvmsg getsockname setsockopt close
+ * @syscall sendmsg recvmsg close
  *
  * Requests go through a socket of their own; the kernel answers them before
- * sendto returns, so that reading the answer does not block.
+ * sendmsg returns, so that reading the answer does not block.
  */
 #define REPLY_BYTES 32768
 
@@ -39,13 +40,13 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct rtnl *rtnl = io->data;
 	char buf[REPLY_BYTES];
+	struct iovec iov = {buf, sizeof(buf)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	bool any = false;
 
 	revive(loop, io, events);
 	for (;;) {
-		ssize_t n =
-		    recv(mnl_socket_get_fd(rtnl->events), buf, sizeof(buf), /* @syscall recvfrom */
-			 MSG_DONTWAIT);
+		ssize_t n = recvmsg(mnl_socket_get_fd(rtnl->events), &msg, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -137,9 +138,12 @@ int rtnl_transact(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t cb, void
 	char buf[REPLY_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	uint32_t seq = ++rtnl->seq;
 	unsigned portid = mnl_socket_get_portid(rtnl->requests);
+	struct iovec iov = {request, request->nlmsg_len};
+	const struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	request->nlmsg_seq = seq;
-	if (mnl_socket_sendto(rtnl->requests, request, request->nlmsg_len) < 0)
+	/* Without a name it goes to the kernel. */
+	if (sendmsg(mnl_socket_get_fd(rtnl->requests), &msg, 0) < 0)
 		return -errno;
 	for (;;) {
 		ssize_t n = mnl_socket_recvfrom(rtnl->requests, buf, sizeof(buf));

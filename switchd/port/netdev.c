@@ -16,6 +16,7 @@
 #include "encap/gso.h"
 #include "lib/revive.h"
 #include "lib/vnet.h"
+#include "switchd/port/rx.h"
 #include "switchd/rtnl.h"
 #include "switchd/shield.h"
 
@@ -24,10 +25,6 @@
 
 static_assert(HEADER_LEN <= FRAME_HEADROOM, "the virtio-net header is read into the headroom");
 
-/* Frames that are asked for at once: as many as came the last times. */
-#define READ_MIN 4u
-#define READ_MAX 32u
-
 /* A burst of superframes has to fit until its turn comes. */
 #define SOCKET_BUFFER (4 << 20)
 
@@ -35,8 +32,8 @@ struct netdev {
 	struct port *port;
 	ev_io io;
 	int fd;
-	unsigned at_once; /* READ_MIN to READ_MAX */
-	unsigned mtu;	  /* the interface's, for `port show` */
+	struct port_rx_pace pace;
+	unsigned mtu; /* the interface's, for `port show` */
 };
 
 /* clang-format off */
@@ -103,38 +100,6 @@ static void netdev_set_interface(struct port_conf *common, const char *ifname)
 
 /* ---- receiving ---- */
 
-struct rx {
-	struct frame *frame[READ_MAX];
-	struct mmsghdr hdr[READ_MAX];
-	struct iovec iov[READ_MAX];
-	union {
-		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-		struct cmsghdr align;
-	} control[READ_MAX];
-};
-
-/* Makes room for up to `want` frames and returns for how many there is. */
-static unsigned prepare(struct netdev *netdev, struct rx *rx, unsigned want)
-{
-	unsigned n = 0;
-
-	for (; n < want; n++) {
-		struct frame *frame = frame_alloc(netdev->port->host->pool, FRAME_LARGE);
-
-		if (!frame)
-			break;
-		rx->frame[n] = frame;
-		rx->iov[n] = (struct iovec){frame->data - HEADER_LEN, HEADER_LEN + FRAME_LARGE};
-		rx->hdr[n].msg_hdr = (struct msghdr){
-		    .msg_iov = &rx->iov[n],
-		    .msg_iovlen = 1,
-		    .msg_control = &rx->control[n],
-		    .msg_controllen = sizeof(rx->control[n]),
-		};
-	}
-	return n;
-}
-
 /* The tag that the kernel took out of the bytes. */
 static void read_tag(struct msghdr *msg, struct frame *frame)
 {
@@ -154,16 +119,15 @@ static void read_tag(struct msghdr *msg, struct frame *frame)
 }
 
 /* Puts what came into the batch. */
-static void take(struct port *port, struct rx *rx, unsigned i, struct frame_batch *batch)
+static void take(struct port *port, struct port_rx *rx, unsigned i, struct frame_batch *batch)
 {
-	struct frame *frame = rx->frame[i];
-	size_t len = rx->hdr[i].msg_len;
+	struct frame *frame = port_rx_take(rx, i);
 	enum reason reason = REASON_NONE;
 
 	frame->origin = &port->stats;
 	if (rx->hdr[i].msg_hdr.msg_flags & MSG_TRUNC)
 		reason = REASON_TOO_LONG;
-	else if (len < HEADER_LEN)
+	else if (rx->hdr[i].msg_len < HEADER_LEN)
 		reason = REASON_TOO_SHORT;
 	else if (!vnet_read(frame->data - HEADER_LEN, frame))
 		reason = REASON_BAD_OFFLOAD;
@@ -172,7 +136,6 @@ static void take(struct port *port, struct rx *rx, unsigned i, struct frame_batc
 		frame_drop(frame, reason);
 		return;
 	}
-	frame->len = (uint32_t)(len - HEADER_LEN);
 	read_tag(&rx->hdr[i].msg_hdr, frame);
 	frame_batch_add(batch, frame);
 }
@@ -192,31 +155,19 @@ static void count_missed(struct netdev *netdev)
 static bool receive(struct netdev *netdev, struct frame_batch *batch)
 {
 	struct port *port = netdev->port;
-	unsigned room = FRAME_BATCH_MAX - batch->count;
-	unsigned want = netdev->at_once < room ? netdev->at_once : room, got = 0;
-	struct rx rx;
-	int n;
+	struct port_rx rx;
+	int n = port_rx_read(&rx, netdev->fd, port->host->pool, &netdev->pace, HEADER_LEN,
+			     FRAME_BATCH_MAX - batch->count);
 
-	want = prepare(netdev, &rx, want);
-	if (want == 0)
-		return false; /* what is queued is sent before the loop comes back here */
-	n = recvmmsg(netdev->fd, rx.hdr, want, MSG_DONTWAIT, NULL); /* @syscall recvmmsg */
-	if (n > 0)
-		got = (unsigned)n;
 	/* The kernel gives up on a frame whose offloads no header can express. */
-	if (n < 0 && errno == EINVAL) {
+	if (n == -EINVAL) {
 		port->stats.rx_frames++;
 		port->stats.rx_drops[REASON_BAD_OFFLOAD]++;
+		return true;
 	}
-	for (unsigned i = 0; i < got; i++)
-		take(port, &rx, i, batch);
-	for (unsigned i = got; i < want; i++)
-		frame_free(rx.frame[i]);
-	if (got == want && netdev->at_once < READ_MAX)
-		netdev->at_once *= 2;
-	else if (got < netdev->at_once / 2 && netdev->at_once > READ_MIN)
-		netdev->at_once /= 2;
-	return got == want || (n < 0 && errno == EINVAL);
+	for (int i = 0; i < n; i++)
+		take(port, &rx, (unsigned)i, batch);
+	return netdev->pace.more;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
@@ -495,7 +446,6 @@ static int netdev_open(struct port *port)
 	if (!netdev)
 		return -ENOMEM;
 	netdev->port = port;
-	netdev->at_once = READ_MIN;
 	ret = attach(port, netdev, &link);
 	if (ret < 0) {
 		free(netdev);

@@ -201,6 +201,10 @@ const struct port_ops *port_ops_find(const char *type);
 /* The i-th port type; NULL behind the last. */
 const struct port_ops *port_ops_at(size_t i);
 
+/* Whether a port's configuration and another say the same for all keys that are its
+ * type's own; for reconf. */
+bool port_own_keys_equal(const struct port *port, const struct port_conf *other);
+
 /* Whether a text can name an interface (of a wildcard: with '*' at its end). */
 bool port_ifname_ok(const char *name);
 

@@ -8,6 +8,7 @@
 #	            hostA-- wire --hostB--vm3       (alpha; a TAP)
 #	vm4--veth4--+            +--veth5--vm5      (beta; tags drop)
 
+# shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
 lab_begin "$@"

@@ -166,7 +166,7 @@ static const struct {
     {ETHERIP, "clamp_mss", "true|false", "1"},
     {ETHERIP, "vid", "", "1"},
     {PORT, "name", "\"" C62 "_\"", "\"" C62 "__\"|\"\"|\"a b\"|1"},
-    {PORT, "type", "\"tap\"", "\"stream\"|\"dgram\"|\"vde\"|\"udp\"|\"tun\"|\"\"|1"},
+    {PORT, "type", "\"tap\"", "\"vde\"|\"tun\"|\"\"|1"},
     {PORT, "segment", "\"s\"", "\"x\"|\"\"|1"},
     {PORT, "state", "\"open\"|\"locked\"", "\"up\"|true"},
     {PORT, "macs", "[]|\"52:54:00:00:00:01\"|[ \"52:54:00:00:00:01\", \"52-54-00-00-00-02\" ]",

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/port/dgram.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "encap/gso.h"
+#include "lib/unix_bind.h"
+#include "switchd/port/rx.h"
+#include "switchd/port/sockets.h"
+
+#define SOCKET_BUFFER (1 << 20)
+
+/* A guest that was found gone is not believed to be back any sooner, in seconds: one
+ * that comes and goes would fill the log. */
+#define BACK_AFTER 1.0
+
+struct dgram {
+	struct port *port;
+	ev_io io;
+	int fd;
+	struct port_rx_pace pace;
+	bool named; /* UNIX: the peer's address goes with each datagram */
+	struct sockaddr_un to;
+	ev_tstamp gone;	   /* when it was last found so */
+	struct ucred peer; /* who has sent last; pid 0: nobody */
+};
+
+/* clang-format off */
+static const struct conf_key dgram_keys[] = {
+	PORT_COMMON_KEYS(struct dgram_conf),
+	{.name = "path", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, path), .required = true, .wants = socket_wants_path},
+	{.name = "remote", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, remote), .required = true, .wants = socket_wants_path},
+	{.name = "mode", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, mode), .wants = socket_wants_mode},
+	{.name = "group", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, group), .wants = socket_wants_group},
+	{.name = NULL},
+};
+
+static const struct conf_key udp_keys[] = {
+	PORT_COMMON_KEYS(struct dgram_conf),
+	{.name = "local", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, local), .required = true, .wants = socket_wants_endpoint},
+	{.name = "remote", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, remote), .required = true, .wants = socket_wants_endpoint},
+	{.name = NULL},
+};
+/* clang-format on */
+
+static const struct conf_schema dgram_schema = {
+    .kind = "dgram",
+    .size = sizeof(struct dgram_conf),
+    .keys = dgram_keys,
+};
+
+static const struct conf_schema udp_schema = {
+    .kind = "udp",
+    .size = sizeof(struct dgram_conf),
+    .keys = udp_keys,
+};
+
+static const struct dgram_conf *conf_of(const struct port_conf *conf)
+{
+	return (const struct dgram_conf *)conf;
+}
+
+static const char *own_of(const struct dgram_conf *conf)
+{
+	return conf->path ? conf->path : conf->local;
+}
+
+static int dgram_check(const struct port_conf *common, struct err *err)
+{
+	const struct dgram_conf *conf = conf_of(common);
+	struct sockaddr_storage local, remote;
+
+	if (strcmp(own_of(conf), conf->remote) == 0) {
+		conf_fail(conf, err, "port \"%s\": `%s` and `remote` are the same", common->name,
+			  conf->path ? "path" : "local");
+		return -EINVAL;
+	}
+	if (conf->path)
+		return 0;
+	(void)socket_endpoint(conf->local, &local);
+	(void)socket_endpoint(conf->remote, &remote);
+	if (local.ss_family == remote.ss_family)
+		return 0;
+	conf_fail(conf, err, "port \"%s\": `local` and `remote` are of two IP versions",
+		  common->name);
+	return -EINVAL;
+}
+
+static bool dgram_conflict(const struct port_conf *a, const struct port_conf *b)
+{
+	return strcmp(own_of(conf_of(a)), own_of(conf_of(b))) == 0;
+}
+
+/* ---- whether the guest is there ---- */
+
+static void is_gone(struct dgram *dgram, int error)
+{
+	struct port *port = dgram->port;
+	bool was_up = port->up;
+
+	dgram->gone = ev_now(port->host->loop);
+	dgram->peer.pid = 0;
+	port->up = false;
+	(void)snprintf(port->why, sizeof(port->why), "nobody is at %.100s: %.40s",
+		       conf_of(port->conf)->remote, strerror(error));
+	if (was_up)
+		port->host->changed(port);
+}
+
+static void is_there(struct dgram *dgram)
+{
+	struct port *port = dgram->port;
+
+	if (port->up || ev_now(port->host->loop) - dgram->gone < BACK_AFTER)
+		return;
+	port->up = true;
+	port->why[0] = '\0';
+	port->host->changed(port);
+}
+
+/* ---- receiving ---- */
+
+/* Whether it comes from whom the configuration names; UDP's is connected. */
+static bool from_peer(struct dgram *dgram, const struct port_rx *rx, unsigned i)
+{
+	socklen_t len = rx->hdr[i].msg_hdr.msg_namelen;
+	size_t path_len = strlen(dgram->to.sun_path);
+
+	if (!dgram->named)
+		return true;
+	/* The kernel counts the path's end or not, as the sender has bound it. */
+	return len >= offsetof(struct sockaddr_un, sun_path) + path_len &&
+	       len <= offsetof(struct sockaddr_un, sun_path) + path_len + 1 &&
+	       rx->from[i].sun_family == AF_UNIX &&
+	       memcmp(rx->from[i].sun_path, dgram->to.sun_path, path_len) == 0;
+}
+
+static void note_sender(struct dgram *dgram, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(dgram->peer)))
+			memcpy(&dgram->peer, CMSG_DATA(c), sizeof(dgram->peer));
+	}
+}
+
+static void take(struct dgram *dgram, struct port_rx *rx, unsigned i, struct frame_batch *batch)
+{
+	struct frame *frame = port_rx_take(rx, i);
+	struct port *port = dgram->port;
+	enum reason reason = REASON_NONE;
+
+	frame->origin = &port->stats;
+	if (!from_peer(dgram, rx, i))
+		reason = REASON_FOREIGN_SOURCE;
+	else if (rx->hdr[i].msg_hdr.msg_flags & MSG_TRUNC)
+		reason = REASON_TOO_LONG;
+	if (reason != REASON_NONE) {
+		port->stats.rx_frames++;
+		frame_drop(frame, reason);
+		return;
+	}
+	note_sender(dgram, &rx->hdr[i].msg_hdr);
+	is_there(dgram);
+	frame_batch_add(batch, frame);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct dgram *dgram = io->data;
+	struct port *port = dgram->port;
+	struct frame_batch batch = {.count = 0};
+	struct port_rx rx;
+	int n;
+
+	(void)loop;
+	(void)events;
+	do {
+		n = port_rx_read(&rx, dgram->fd, port->host->pool, &dgram->pace, 0,
+				 FRAME_BATCH_MAX - batch.count);
+		for (int i = 0; i < n; i++)
+			take(dgram, &rx, (unsigned)i, &batch);
+	} while (n > 0 && dgram->pace.more && !frame_batch_full(&batch));
+	/* UDP hears here that nobody took what it has sent. */
+	if (n < 0 && n != -EAGAIN && n != -EINTR)
+		is_gone(dgram, -n);
+	if (batch.count)
+		port->host->receive(port, &batch);
+}
+
+/* ---- sending ---- */
+
+static enum reason refused(struct dgram *dgram, int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return REASON_QUEUE_FULL;
+	case EMSGSIZE:
+		return REASON_OVERSIZE;
+	default:
+		is_gone(dgram, error);
+		return REASON_LINK_DOWN;
+	}
+}
+
+static void dgram_send(struct port *port, struct frame_batch *batch)
+{
+	struct dgram *dgram = port->state;
+	struct mmsghdr msg[FRAME_BATCH_MAX];
+	struct iovec iov[FRAME_BATCH_MAX];
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		iov[i] = (struct iovec){batch->frame[i]->data, batch->frame[i]->len};
+		msg[i].msg_hdr = (struct msghdr){
+		    .msg_name = dgram->named ? &dgram->to : NULL,
+		    .msg_namelen = dgram->named ? sizeof(dgram->to) : 0,
+		    .msg_iov = &iov[i],
+		    .msg_iovlen = 1,
+		};
+	}
+	while (done < batch->count) {
+		int n = sendmmsg(dgram->fd, msg + done, batch->count - done,
+				 MSG_DONTWAIT | MSG_NOSIGNAL); /* @syscall sendmmsg */
+
+		for (int i = 0; i < n; i++, done++) {
+			port->stats.tx_frames++;
+			port->stats.tx_bytes += batch->frame[done]->len;
+			port->stats.tx_segments++;
+		}
+		/* Only a UNIX socket says at once whether somebody is there. */
+		if (n > 0 && dgram->named)
+			is_there(dgram);
+		if (n > 0 || errno == EINTR)
+			continue;
+		port->stats.tx_drops[refused(dgram, errno)]++;
+		done++;
+	}
+	frame_batch_free(batch);
+}
+
+/* ---- life ---- */
+
+/* @syscall setsockopt */
+static int open_unix(struct dgram *dgram, const struct dgram_conf *conf, struct err *err)
+{
+	int fd = socket_bind_file(conf->path, SOCK_DGRAM, conf->mode, conf->group, err);
+	int one = 1;
+
+	dgram->named = true;
+	(void)unix_address(&dgram->to, conf->remote);
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
+	return fd;
+}
+
+/* @syscall socket bind connect close */
+static int open_udp(const struct dgram_conf *conf, struct err *err)
+{
+	struct sockaddr_storage local, remote;
+	socklen_t len = socket_endpoint(conf->local, &local);
+	int fd = socket(local.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int code;
+
+	if (fd < 0)
+		return err_set(err, errno, "socket: %s", strerror(errno));
+	(void)socket_endpoint(conf->remote, &remote);
+	if (bind(fd, (const struct sockaddr *)&local, len) == 0 &&
+	    connect(fd, (const struct sockaddr *)&remote, len) == 0)
+		return fd;
+	code = errno;
+	close(fd);
+	return err_set(err, code, "cannot send from %s to %s: %s", conf->local, conf->remote,
+		       strerror(code));
+}
+
+static int dgram_open(struct port *port)
+{
+	const struct dgram_conf *conf = conf_of(port->conf);
+	struct dgram *dgram = calloc(1, sizeof(*dgram));
+	struct err err = {""};
+
+	if (!dgram)
+		return -ENOMEM;
+	dgram->port = port;
+	dgram->fd = conf->path ? open_unix(dgram, conf, &err) : open_udp(conf, &err);
+	if (dgram->fd < 0) {
+		int ret = dgram->fd;
+
+		(void)snprintf(port->why, sizeof(port->why), "%.150s", err.text);
+		free(dgram);
+		return ret;
+	}
+	socket_set_buffers(dgram->fd, SOCKET_BUFFER);
+	ev_io_init(&dgram->io, on_readable, dgram->fd, EV_READ);
+	dgram->io.data = dgram;
+	ev_io_start(port->host->loop, &dgram->io);
+	port->state = dgram;
+	port->offloads = OFFLOAD_NONE;
+	port->up = false;
+	(void)snprintf(port->why, sizeof(port->why), "nobody has been heard at %.100s yet",
+		       conf->remote);
+	return 0;
+}
+
+static void dgram_close(struct port *port)
+{
+	const struct dgram_conf *conf = conf_of(port->conf);
+	struct dgram *dgram = port->state;
+
+	ev_io_stop(port->host->loop, &dgram->io);
+	if (conf->path)
+		socket_remove_file(conf->path);
+	close(dgram->fd);
+	free(dgram);
+	port->state = NULL;
+}
+
+static int dgram_reconf(struct port *port, const struct port_conf *now)
+{
+	return port_own_keys_equal(port, now) ? 0 : PORT_RESTART;
+}
+
+static void dgram_show(const struct port *port, json_t *object)
+{
+	const struct dgram_conf *conf = conf_of(port->conf);
+	const struct dgram *dgram = port->state;
+	char peer[64];
+
+	if (conf->path)
+		json_object_set_new(object, "path", json_string(conf->path));
+	if (conf->local)
+		json_object_set_new(object, "local", json_string(conf->local));
+	json_object_set_new(object, "remote", json_string(conf->remote));
+	if (!dgram || dgram->peer.pid == 0)
+		return;
+	(void)snprintf(peer, sizeof(peer), "process %d of user %u", (int)dgram->peer.pid,
+		       (unsigned)dgram->peer.uid);
+	json_object_set_new(object, "peer", json_string(peer));
+}
+
+const struct port_ops dgram_ops = {
+    .type = "dgram",
+    .schema = &dgram_schema,
+    .check = dgram_check,
+    .conflict = dgram_conflict,
+    .open = dgram_open,
+    .reconf = dgram_reconf,
+    .close = dgram_close,
+    .send = dgram_send,
+    .show = dgram_show,
+};
+
+const struct port_ops udp_ops = {
+    .type = "udp",
+    .schema = &udp_schema,
+    .check = dgram_check,
+    .conflict = dgram_conflict,
+    .open = dgram_open,
+    .reconf = dgram_reconf,
+    .close = dgram_close,
+    .send = dgram_send,
+    .show = dgram_show,
+};

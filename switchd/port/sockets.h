@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What ports on sockets have in common: addresses, socket files, and who is at the
+ * other end.
+ */
+#ifndef TVD_SOCKETS_H
+#define TVD_SOCKETS_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "lib/err.h"
+
+/* For conf_key.wants. */
+const char *socket_wants_path(const char *value);
+const char *socket_wants_endpoint(const char *value); /* "192.0.2.1:4000", "[2001:db8::1]:4000" */
+const char *socket_wants_mode(const char *value);     /* "0660" */
+const char *socket_wants_group(const char *value);    /* a name or a number */
+
+/* Fills a socket address from what socket_wants_endpoint() takes, and returns its length. */
+socklen_t socket_endpoint(const char *text, struct sockaddr_storage *ss);
+
+/* "192.0.2.1:4000" for a socket address; returns buf. */
+const char *socket_endpoint_format(const struct sockaddr_storage *ss, char *buf, size_t size);
+
+/*
+ * Like unix_bind(); the file gets a mode (NULL: "0600") and a group (NULL: as made).
+ * Groups are those of /etc/group: what else the system may know of them is out of
+ * reach once switchd serves.
+ */
+int socket_bind_file(const char *path, int type, const char *mode, const char *group,
+		     struct err *err);
+
+/* Removes it, on the way out. */
+void socket_remove_file(const char *path);
+
+/* A buffer as large as may be. */
+void socket_set_buffers(int fd, int bytes);
+
+#endif
