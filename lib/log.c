@@ -90,10 +90,12 @@ int log_level_parse(const char *text, enum log_level *level)
 
 static bool put(const char *line, size_t len)
 {
+	struct iovec iov = {.iov_base = (char *)(uintptr_t)line, .iov_len = len};
+	const struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	if (out_is_socket)
-		n = send(out, line, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* @syscall sendto */
+		n = sendmsg(out, &msg, MSG_DONTWAIT | MSG_NOSIGNAL); /* @syscall sendmsg */
 	else
 		n = write(out, line, len); /* @syscall write */
 	return n >= 0;

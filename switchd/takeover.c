@@ -54,18 +54,26 @@ static void end(struct handover *handover)
 		free(handover);
 }
 
+/* recv(), by a system call that is made anyway. @syscall recvmsg */
+static ssize_t read_channel(int channel, char *text, size_t size, int flags)
+{
+	struct iovec iov = {.iov_base = text, .iov_len = size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return recvmsg(channel, &msg, MSG_DONTWAIT | flags);
+}
+
 static void on_channel(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct handover *handover = io->data;
 	char text[8];
-	/* @syscall recvfrom */
-	ssize_t n = recv(handover->channel, text, sizeof(text), MSG_DONTWAIT);
+	ssize_t n = read_channel(handover->channel, text, sizeof(text), 0);
 
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == (ssize_t)strlen(TAKEOVER_GO) && memcmp(text, TAKEOVER_GO, (size_t)n) == 0 &&
-	    handover->told && recv(handover->channel, text, sizeof(text), MSG_DONTWAIT) < 0 &&
+	    handover->told && read_channel(handover->channel, text, sizeof(text), 0) < 0 &&
 	    errno == EAGAIN) {
 		log_info("process %d takes over: ending", (int)handover->pid);
 		handover->go = true;
@@ -138,7 +146,7 @@ static void told_all(struct handover *handover, struct ctl_conn *conn)
 {
 	char text;
 
-	if (recv(handover->channel, &text, sizeof(text), MSG_PEEK | MSG_DONTWAIT) < 0)
+	if (read_channel(handover->channel, &text, sizeof(text), MSG_PEEK) < 0)
 		handover->told = errno == EAGAIN;
 	if (!handover->told)
 		ctl_fail(conn, "the channel was spoken on, or closed, too soon");
