@@ -130,7 +130,7 @@ static void drain(struct capture *capture)
 static void on_readers(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct epoll_event ready[16];
-	int count = epoll_wait(readers.epoll, ready, 16, 0); /* @syscall epoll_wait epoll_pwait */
+	int count = epoll_wait(readers.epoll, ready, 16, 0); /* @syscall epoll_wait */
 
 	revive(loop, io, events);
 	for (int i = 0; i < count; i++) {
@@ -285,7 +285,7 @@ static int check(const struct switchd *sw, const struct capture_spec *spec, stru
 /*
  * A regular file makes us wait for nobody, and epoll takes none. Everything else
  * has a reader that may be slow.
- * @syscall newfstatat fstat fcntl
+ * @syscall newfstatat fcntl
  */
 static int prepare_fd(struct capture *capture, struct err *err)
 {

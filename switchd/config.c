@@ -528,7 +528,7 @@ static char *read_all(int fd, size_t *size)
 	return NULL;
 }
 
-/* @syscall openat newfstatat fstat read close uname */
+/* @syscall openat newfstatat read close uname */
 static char *read_file(const char *path, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

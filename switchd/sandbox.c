@@ -17,11 +17,12 @@ LOG_MODULE("sandbox");
 /*
  * What nobody in this tree calls by name:
  *
- * libev waits with one of two calls, changes what it waits for, and is woken by
- * an eventfd, made before, when a signal came while it did not wait. It would make
- * everything anew if it thought that the process had forked, as it does when it
- * hears of a descriptor that it no longer knows: see capture.c.
- * @syscall epoll_wait epoll_pwait epoll_ctl read write
+ * libev waits (with another call where there is no epoll_wait, see below), changes
+ * what it waits for, and is woken by an eventfd, made before, when a signal came
+ * while it did not wait. It would make everything anew if it thought that the
+ * process had forked, as it does when it hears of a descriptor that it no longer
+ * knows: see capture.c.
+ * @syscall epoll_wait epoll_ctl read write
  *
  * The clock is read without a system call, except where the machine's time source
  * does not allow that.
@@ -143,6 +144,9 @@ int sandbox_enter(struct err *err)
 	ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	for (size_t i = 0; i < CALLS && ret == 0; i++)
 		ret = allow(filter, sandbox_calls[i]);
+	/* Newer architectures have only the call that takes a mask of signals. */
+	if (ret == 0 && seccomp_syscall_resolve_name("epoll_wait") < 0)
+		ret = allow(filter, "epoll_pwait");
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	seccomp_release(filter);
