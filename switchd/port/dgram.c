@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "encap/gso.h"
+#include "lib/revive.h"
 #include "lib/unix_bind.h"
 #include "switchd/port/rx.h"
 #include "switchd/port/sockets.h"
@@ -178,8 +179,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct port_rx rx;
 	int n;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	do {
 		n = port_rx_read(&rx, dgram->fd, port->host->pool, &dgram->pace, 0,
 				 FRAME_BATCH_MAX - batch.count);

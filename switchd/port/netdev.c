@@ -186,8 +186,8 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		unsigned before = batch.count;
 
 		more = receive(netdev, &batch);
-		if (batch.count > before)
-			segments += offload_segments(batch.frame[before]);
+		for (unsigned i = before; i < batch.count; i++)
+			segments += offload_segments(batch.frame[i]);
 	}
 	if (more)
 		count_missed(netdev);

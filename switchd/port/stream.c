@@ -12,6 +12,7 @@
 
 #include "encap/gso.h"
 #include "lib/log.h"
+#include "lib/revive.h"
 #include "lib/unix_bind.h"
 #include "switchd/port/framing.h"
 #include "switchd/port/sockets.h"
@@ -217,8 +218,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct stream *stream = io->data;
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	if (stream->broken)
 		lose(stream, "it takes nothing any more");
 	else
@@ -461,8 +461,7 @@ static void on_caller(struct ev_loop *loop, ev_io *io, int events)
 	int fd = accept4(stream->listen_fd, (struct sockaddr *)&from, &len, /* @syscall accept4 */
 			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)loop;
-	(void)events;
+	revive(loop, io, events);
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			next_later(stream); /* no descriptor is free */
