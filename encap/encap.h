@@ -92,6 +92,7 @@ struct encap {
 	uint16_t network_id;	       /* the segment's `id` */
 	const char *segment_name;
 	bool inner_tags;	      /* the segment passes tagged frames: keep room for one tag */
+	bool merge;		      /* the host's: make superframes of what arrives, if you can */
 	bool clamp_mss;		      /* set by open from its configuration */
 	unsigned lacks;		      /* set by open: OFFLOAD_ bits of its ops that are not here */
 	enum encap_oversize oversize; /* set by open */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "encap/gro.h"
 #include "encap/socket.h"
 #include "lib/log.h"
 #include "lib/revive.h"
@@ -39,6 +40,11 @@ struct rx_message {
 struct receiver_buffers {
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
+	/* Frames of this turn for one encap, not handed over yet: more of the same
+	 * flows may follow. */
+	struct frame_batch batch;
+	struct encap *current;
+	struct gro gro;
 	uint8_t scratch; /* where a datagram goes for which there is no buffer */
 	/* Where datagrams longer than a small buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
@@ -119,18 +125,32 @@ static struct frame *take(struct receiver *receiver, unsigned i)
 	return NULL;
 }
 
-static void deliver(struct receiver *receiver, struct encap *to, struct frame_batch *batch)
+static void deliver(struct receiver *receiver)
 {
-	if (batch->count)
-		receiver->host->deliver(to, batch);
+	struct receiver_buffers *buffers = receiver->buffers;
+
+	gro_finish(&buffers->gro, &buffers->batch);
+	if (buffers->batch.count)
+		receiver->host->deliver(buffers->current, &buffers->batch);
 }
 
 /* Frames for one encap in a row travel together. */
+static void add(struct receiver *receiver, struct encap *encap, struct frame *frame)
+{
+	struct receiver_buffers *buffers = receiver->buffers;
+
+	if (encap != buffers->current || frame_batch_full(&buffers->batch)) {
+		deliver(receiver);
+		buffers->current = encap;
+	}
+	if (!encap->merge)
+		frame_batch_add(&buffers->batch, frame);
+	else if (gro_add(&buffers->gro, receiver->host->pool, &buffers->batch, frame))
+		encap->stats.rx_merged++;
+}
+
 static void process(struct receiver *receiver, unsigned messages)
 {
-	struct frame_batch batch = {.count = 0};
-	struct encap *current = NULL;
-
 	for (unsigned i = 0; i < messages; i++) {
 		struct frame *frame = take(receiver, i);
 		struct encap *encap, *blame = NULL;
@@ -150,13 +170,8 @@ static void process(struct receiver *receiver, unsigned messages)
 		}
 		frame->peer = outer.src;
 		frame->origin = &encap->stats;
-		if (encap != current || frame_batch_full(&batch)) {
-			deliver(receiver, current, &batch);
-			current = encap;
-		}
-		frame_batch_add(&batch, frame);
+		add(receiver, encap, frame);
 	}
-	deliver(receiver, current, &batch);
 }
 
 /* Gives every message a buffer again, and the room that the kernel has used. */
@@ -203,8 +218,9 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		if (n > 0)
 			process(receiver, (unsigned)n);
 		if (n < (int)RX_MESSAGES)
-			return;
+			break;
 	}
+	deliver(receiver);
 }
 
 void receiver_stop(struct receiver *receiver)

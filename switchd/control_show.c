@@ -33,6 +33,7 @@ static json_t *stats_json(const struct stats *stats)
 	json_object_set_new(object, "rx_frames", integer(stats->rx_frames));
 	json_object_set_new(object, "rx_bytes", integer(stats->rx_bytes));
 	json_object_set_new(object, "rx_segments", integer(stats->rx_segments));
+	json_object_set_new(object, "rx_merged", integer(stats->rx_merged));
 	json_object_set_new(object, "tx_frames", integer(stats->tx_frames));
 	json_object_set_new(object, "tx_bytes", integer(stats->tx_bytes));
 	json_object_set_new(object, "tx_segments", integer(stats->tx_segments));

@@ -191,6 +191,8 @@ char *metrics_text(const struct switchd *sw)
 	    {"rx_bytes_total", "Bytes into the switch.", offsetof(struct stats, rx_bytes)},
 	    {"rx_segments_total", "Frames into the switch, superframes by their segments.",
 	     offsetof(struct stats, rx_segments)},
+	    {"rx_merged_total", "Segments that came one by one, and were merged into superframes.",
+	     offsetof(struct stats, rx_merged)},
 	    {"tx_frames_total", "Frames out of the switch.", offsetof(struct stats, tx_frames)},
 	    {"tx_bytes_total", "Bytes out of the switch.", offsetof(struct stats, tx_bytes)},
 	    {"tx_segments_total", "Frames out of the switch, superframes by their segments.",

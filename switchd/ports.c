@@ -114,6 +114,7 @@ static void try_open(struct port *port)
 	port->mtu = segment_port_mtu(port->segment);
 	if (adopt(port) == 0 || port->ops->open(port) == 0) {
 		rt->retry_after = RETRY_FIRST;
+		segment_update_merge(port->segment);
 		store(port);
 		ports_changed(port);
 		announce_port(port);
@@ -266,6 +267,7 @@ void port_destroy(struct port *port)
 	sw->port_by_number[port->number] = NULL;
 	names_del(sw->port_names, port->conf->name);
 	list_del(&port->by_segment);
+	segment_update_merge(port->segment);
 	list_del(&rt->link);
 	conf_clear(port->ops->schema, rt->conf);
 	free(rt->conf);
@@ -282,10 +284,12 @@ static void move_to_segment(struct port *port, struct segment *segment)
 		return;
 	(void)fdb_flush(segment->sw->fdb, port->segment->number, &where, true);
 	list_del(&port->by_segment);
+	segment_update_merge(port->segment);
 	port->segment = segment;
 	if (port->runtime->wildcard)
 		return;
 	list_add_tail(&segment->ports, &port->by_segment);
+	segment_update_merge(segment);
 	if (port->mtu != segment_port_mtu(segment)) {
 		port->mtu = segment_port_mtu(segment);
 		if (port->state && port->ops->mtu_changed)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "encap/gso.h"
 #include "lib/log.h"
 #include "lib/names.h"
 #include "lib/packet.h"
@@ -322,6 +323,16 @@ void segment_update_mtu(struct segment *segment)
 	}
 }
 
+void segment_update_merge(struct segment *segment)
+{
+	bool merge = false;
+
+	list_for_each (&segment->ports, it)
+		merge |= container_of(it, struct port, by_segment)->offloads & OFFLOAD_TSO4;
+	for (size_t i = 0; i < segment->encap_count; i++)
+		segment->encaps[i]->encap.merge = merge;
+}
+
 /* ---- life ---- */
 
 static int take_number(struct switchd *sw, struct segment *segment)
@@ -412,5 +423,6 @@ int segment_reconf(struct segment *segment, const struct segment_conf *conf)
 	if (tags_changed)
 		segment->mtu = 0;
 	segment_update_mtu(segment);
+	segment_update_merge(segment);
 	return ret;
 }

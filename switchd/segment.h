@@ -35,6 +35,10 @@ void segment_encaps_open(struct segment *segment);
 /* Computes the largest guest MTU that fits, and tells the ports if it changed. */
 void segment_update_mtu(struct segment *segment);
 
+/* What arrives from wires is merged as long as a port here takes superframes: due when
+ * that may have changed. */
+void segment_update_merge(struct segment *segment);
+
 /* The MTU to set on a port's interface: 0 leaves the kernel's default. */
 unsigned segment_port_mtu(const struct segment *segment);
 
