@@ -6,7 +6,7 @@
 
 #include "learn/fdb_internal.h"
 
-#define CAPACITY_MAX (UINT32_MAX / 2) /* slots, and twice the buckets, are counted in 32 bits */
+#define CAPACITY_MAX (UINT32_MAX / 8) /* twice the slots, and twice their buckets, fit 32 bits */
 
 static bool entry_aged(const struct fdb *fdb, const struct fdb_entry *entry, uint64_t now)
 {
@@ -51,6 +51,26 @@ static void entry_count_move(struct fdb_entry *entry, uint64_t now)
 		entry_set_mark(entry, now, 1);
 	else
 		entry->moves++;
+}
+
+static void entry_set_home(struct fdb *fdb, struct fdb_entry *entry, uint32_t home)
+{
+	const uint32_t former = entry->home;
+
+	fdb_holder_ref(fdb, home);
+	entry->home = home;
+	fdb_holder_unref(fdb, former);
+}
+
+static bool entry_has_home(const struct fdb *fdb, const struct fdb_entry *entry)
+{
+	return entry->home != FDB_NONE && fdb->holder[entry->home].segment != FDB_HOLDER_GONE;
+}
+
+/* Whether it was at its holder for so long that this is its home. */
+static bool entry_settled(const struct fdb_entry *entry, uint64_t now)
+{
+	return (uint32_t)now - entry->came >= FDB_SETTLED_MS;
 }
 
 static struct fdb_entry_info entry_info(const struct fdb *fdb, const struct fdb_entry *entry,
@@ -100,22 +120,22 @@ static void time_passes(struct fdb *fdb, uint64_t now)
 		fdb->now = now;
 }
 
-/* Takes an entry away; its holder goes with its last one, unless it is `keep`. */
-static void entry_remove(struct fdb *fdb, uint32_t slot, uint32_t keep)
+/* Takes an entry away; its holder goes with its last one, unless somebody has a reference. */
+static void entry_remove(struct fdb *fdb, uint32_t slot)
 {
 	const uint32_t holder = fdb->entry[slot].holder;
 	struct fdb_segment *segment = fdb->segment[fdb_key_segment(fdb->entry[slot].key)];
 
 	assert(segment && segment->count > 0);
 	fdb_holder_detach(fdb, slot);
+	fdb_holder_release(fdb, holder);
+	entry_set_home(fdb, &fdb->entry[slot], FDB_NONE);
 	fdb_entry_free(fdb, slot);
 	segment->count--;
-	if (holder != keep)
-		fdb_holder_release(fdb, holder);
 }
 
 /* The same with a count and an event, for what time or a limit removes. */
-static void entry_lose(struct fdb *fdb, uint32_t slot, uint32_t keep)
+static void entry_lose(struct fdb *fdb, uint32_t slot)
 {
 	struct fdb_entry *entry = &fdb->entry[slot];
 	struct fdb_counters *counters = &fdb->segment[fdb_key_segment(entry->key)]->counters;
@@ -128,18 +148,18 @@ static void entry_lose(struct fdb *fdb, uint32_t slot, uint32_t keep)
 	else
 		counters->evicted++;
 	if (!fdb->event) {
-		entry_remove(fdb, slot, keep);
+		entry_remove(fdb, slot);
 		return;
 	}
 	info = entry_info(fdb, entry, fdb->now);
-	entry_remove(fdb, slot, keep);
+	entry_remove(fdb, slot);
 	event_call(fdb, aged ? FDB_EVENT_EXPIRED : FDB_EVENT_EVICTED, &info, NULL);
 }
 
-static void holder_lose_oldest(struct fdb *fdb, uint32_t slot, uint32_t keep)
+static void holder_lose_oldest(struct fdb *fdb, uint32_t slot)
 {
 	assert(fdb->holder[slot].count[FDB_LIST_LEARNED] > 0);
-	entry_lose(fdb, fdb->holder[slot].list[FDB_LIST_LEARNED].first, keep);
+	entry_lose(fdb, fdb->holder[slot].list[FDB_LIST_LEARNED].first);
 }
 
 static uint32_t holder_limit(const struct fdb_segment *segment, const struct fdb_where *where)
@@ -186,6 +206,31 @@ static bool room_find(const struct fdb *fdb, const struct fdb_segment *segment, 
 	return true;
 }
 
+/*
+ * Goes through the holders of a segment while entries are removed. Removing one can
+ * free any holder without entries, so the one at hand has a reference. A walk goes
+ * to its end, or is left by walk_end().
+ */
+static uint32_t walk_first(struct fdb *fdb, const struct fdb_segment *segment)
+{
+	fdb_holder_ref(fdb, segment->holders);
+	return segment->holders;
+}
+
+static void walk_end(struct fdb *fdb, uint32_t slot)
+{
+	fdb_holder_unref(fdb, slot);
+}
+
+static uint32_t walk_next(struct fdb *fdb, uint32_t slot)
+{
+	const uint32_t next = fdb->holder[slot].next;
+
+	fdb_holder_ref(fdb, next);
+	walk_end(fdb, slot);
+	return next;
+}
+
 struct place {
 	struct fdb_segment *segment;
 	const struct fdb_where *where;
@@ -193,6 +238,7 @@ struct place {
 	uint32_t slot;	 /* the entry, FDB_NONE: a new one */
 	uint32_t holder; /* at `where`, FDB_NONE: a new one */
 	uint32_t victim;
+	bool pin; /* `holder` is where the entry has to stay from now on */
 };
 
 /* Puts an entry where room_find() found room. 0 or -ENOMEM. */
@@ -205,8 +251,9 @@ static int entry_place(struct fdb *fdb, struct place *place, enum fdb_state stat
 		place->holder = fdb_holder_create(fdb, place->segment, place->where);
 	if (place->holder == FDB_NONE)
 		return -ENOMEM;
+	fdb_holder_ref(fdb, place->holder);
 	if (place->victim != FDB_NONE)
-		holder_lose_oldest(fdb, place->victim, place->holder);
+		holder_lose_oldest(fdb, place->victim);
 	if (place->slot == FDB_NONE) {
 		place->slot = fdb_entry_alloc(fdb, place->key);
 		place->segment->count++;
@@ -218,7 +265,10 @@ static int entry_place(struct fdb *fdb, struct place *place, enum fdb_state stat
 	entry->state = (uint8_t)state;
 	entry->stamp = now;
 	fdb_holder_attach(fdb, place->holder, place->slot);
-	if (former != FDB_NONE && former != place->holder)
+	fdb_holder_unref(fdb, place->holder);
+	if (former != place->holder)
+		entry->came = (uint32_t)now;
+	if (former != FDB_NONE)
 		fdb_holder_release(fdb, former);
 	return 0;
 }
@@ -271,23 +321,20 @@ void fdb_on_event(struct fdb *fdb, fdb_event_fn *fn, void *arg)
 /* Evicts what is beyond the limits; static and sticky entries stay, however many. */
 static void segment_trim(struct fdb *fdb, struct fdb_segment *segment)
 {
-	uint32_t next;
-
-	for (uint32_t slot = segment->holders; slot != FDB_NONE; slot = next) {
-		struct fdb_holder *holder = &fdb->holder[slot];
+	for (uint32_t slot = walk_first(fdb, segment); slot != FDB_NONE;
+	     slot = walk_next(fdb, slot)) {
+		const struct fdb_holder *holder = &fdb->holder[slot];
 		const uint32_t limit = holder_limit(segment, &holder->where);
 
-		next = holder->next;
-		/* With its last entry the slot is free; its counts are then 0. */
 		while (fdb_holder_total(holder) > limit && holder->count[FDB_LIST_LEARNED] > 0)
-			holder_lose_oldest(fdb, slot, FDB_NONE);
+			holder_lose_oldest(fdb, slot);
 	}
 	while (segment->count > segment->limits.max) {
 		const uint32_t slot = fdb_heap_top(fdb, &segment->heap);
 
 		if (slot == FDB_NONE)
 			break;
-		holder_lose_oldest(fdb, slot, FDB_NONE);
+		holder_lose_oldest(fdb, slot);
 	}
 }
 
@@ -337,6 +384,25 @@ struct fdb_counters fdb_segment_counters(const struct fdb *fdb, uint16_t id)
 }
 
 /*
+ * Where an entry that bounces has to stay: its home, if there is one still and it has
+ * room. The frame may be from there.
+ */
+static enum fdb_verdict decide_pin(const struct fdb *fdb, struct place *place)
+{
+	const struct fdb_entry *entry = &fdb->entry[place->slot];
+	const struct fdb_holder *home = &fdb->holder[entry->home];
+
+	place->pin = true;
+	place->holder = entry->home;
+	if (!entry_has_home(fdb, entry) ||
+	    (entry->home != entry->holder &&
+	     !room_find(fdb, place->segment, entry->home, &home->where, true, &place->victim)))
+		place->holder = entry->holder;
+	return fdb_where_equal(&fdb->holder[place->holder].where, place->where) ? FDB_MOVED
+										: FDB_PINNED;
+}
+
+/*
  * What becomes of a frame from elsewhere than where the entry is (slot), or from
  * an unknown source (FDB_NONE). For FDB_NEW and FDB_MOVED, who makes room.
  */
@@ -347,25 +413,50 @@ static enum fdb_verdict decide(const struct fdb *fdb, struct place *place, uint6
 
 	if (known && entry->state != FDB_LEARNED)
 		return FDB_FIXED;
-	if (known && (entry_pinned(entry, now) || entry_bounces(entry, now)))
+	if (known && entry_pinned(entry, now))
 		return FDB_PINNED;
+	if (known && entry_bounces(entry, now))
+		return decide_pin(fdb, place);
 	place->holder = fdb_holder_find(fdb, fdb_key_segment(place->key), place->where);
 	if (!room_find(fdb, place->segment, place->holder, place->where, known, &place->victim))
 		return FDB_FULL;
 	return known ? FDB_MOVED : FDB_NEW;
 }
 
-/* Where it is goes first: `from` must survive the end of its holder. */
+/*
+ * Where it was is kept until it is elsewhere: perhaps that is its home from now on. Its
+ * former home is left only then, since that may be where it goes.
+ */
 static enum fdb_verdict learn_move(struct fdb *fdb, struct place *place, uint64_t now)
 {
-	const struct fdb_where from = fdb->holder[fdb->entry[place->slot].holder].where;
+	struct fdb_entry *entry = &fdb->entry[place->slot];
+	const uint32_t from = entry->holder;
+	const bool new_home = !entry_has_home(fdb, entry) || entry_settled(entry, now);
+	const struct fdb_where from_where = fdb->holder[from].where;
+	int rc;
 
-	if (entry_place(fdb, place, FDB_LEARNED, now) < 0)
+	fdb_holder_ref(fdb, from);
+	rc = entry_place(fdb, place, FDB_LEARNED, now);
+	if (rc == 0 && new_home)
+		entry_set_home(fdb, entry, from);
+	fdb_holder_unref(fdb, from);
+	if (rc < 0)
 		return FDB_FULL;
-	entry_count_move(&fdb->entry[place->slot], now);
+	entry_count_move(entry, now);
 	place->segment->counters.moved++;
-	event_entry(fdb, FDB_EVENT_MOVED, place->slot, &from);
+	event_entry(fdb, FDB_EVENT_MOVED, place->slot, &from_where);
 	return FDB_MOVED;
+}
+
+/* Puts a MAC that bounces where it has to stay. */
+static void learn_pin(struct fdb *fdb, struct place *place, uint64_t now)
+{
+	if (place->holder != fdb->entry[place->slot].holder) {
+		(void)entry_place(fdb, place, FDB_LEARNED, now); /* a holder is there */
+		place->segment->counters.moved++;
+	}
+	entry_set_mark(&fdb->entry[place->slot], now, FDB_MOVES_PINNED);
+	event_entry(fdb, FDB_EVENT_PINNED, place->slot, NULL);
 }
 
 /* A copy of `where`: the caller's may be what fdb_lookup() gave him. */
@@ -376,13 +467,12 @@ static enum fdb_verdict learn_change(struct fdb *fdb, struct place place, struct
 
 	place.where = &where;
 	if (place.slot != FDB_NONE && entry_aged(fdb, &fdb->entry[place.slot], now)) {
-		entry_lose(fdb, place.slot, FDB_NONE);
+		entry_lose(fdb, place.slot);
 		place.slot = FDB_NONE;
 	}
 	verdict = decide(fdb, &place, now);
-	if (verdict == FDB_PINNED && !entry_pinned(&fdb->entry[place.slot], now)) {
-		entry_set_mark(&fdb->entry[place.slot], now, FDB_MOVES_PINNED);
-		event_entry(fdb, FDB_EVENT_PINNED, place.slot, NULL);
+	if (place.pin) {
+		learn_pin(fdb, &place, now);
 	} else if (verdict == FDB_MOVED) {
 		verdict = learn_move(fdb, &place, now);
 	} else if (verdict == FDB_NEW) {
@@ -460,7 +550,7 @@ int fdb_add(struct fdb *fdb, uint16_t id, const struct mac *mac, const struct fd
 	time_passes(fdb, now);
 	place.slot = fdb_find(fdb, place.key);
 	if (place.slot != FDB_NONE && entry_aged(fdb, &fdb->entry[place.slot], now)) {
-		entry_lose(fdb, place.slot, FDB_NONE);
+		entry_lose(fdb, place.slot);
 		place.slot = FDB_NONE;
 	}
 	if (place.slot != FDB_NONE && fdb->entry[place.slot].state != FDB_LEARNED)
@@ -472,8 +562,10 @@ int fdb_add(struct fdb *fdb, uint16_t id, const struct mac *mac, const struct fd
 		       &place.victim))
 		return -ENOSPC;
 	rc = entry_place(fdb, &place, state, now);
-	if (rc == 0)
+	if (rc == 0) {
 		entry_set_mark(&fdb->entry[place.slot], 0, 0);
+		entry_set_home(fdb, &fdb->entry[place.slot], FDB_NONE);
+	}
 	return rc;
 }
 
@@ -484,7 +576,7 @@ int fdb_del(struct fdb *fdb, uint16_t id, const struct mac *mac)
 	change_begin(fdb);
 	if (slot == FDB_NONE)
 		return -ENOENT;
-	entry_remove(fdb, slot, FDB_NONE);
+	entry_remove(fdb, slot);
 	return 0;
 }
 
@@ -494,7 +586,7 @@ static size_t holder_clear(struct fdb *fdb, uint32_t slot, enum fdb_holder_list 
 	size_t count = 0;
 
 	while (fdb->holder[slot].list[list].first != FDB_NONE) {
-		entry_remove(fdb, fdb->holder[slot].list[list].first, slot);
+		entry_remove(fdb, fdb->holder[slot].list[list].first);
 		count++;
 	}
 	return count;
@@ -517,14 +609,19 @@ size_t fdb_flush(struct fdb *fdb, uint16_t id, const struct fdb_where *where, bo
 	change_begin(fdb);
 	if (!segment)
 		return 0;
-	for (uint32_t slot = segment->holders; slot != FDB_NONE; slot = next) {
-		next = fdb->holder[slot].next;
-		if (where && !where_matches(&fdb->holder[slot].where, &pattern))
-			continue;
-		count += holder_clear(fdb, slot, FDB_LIST_LEARNED);
-		if (fixed_too)
+	for (uint32_t slot = walk_first(fdb, segment); slot != FDB_NONE; slot = next) {
+		const bool matches = !where || where_matches(&fdb->holder[slot].where, &pattern);
+
+		if (matches)
+			count += holder_clear(fdb, slot, FDB_LIST_LEARNED);
+		if (matches && fixed_too)
 			count += holder_clear(fdb, slot, FDB_LIST_FIXED);
-		fdb_holder_release(fdb, slot);
+		next = fdb->holder[slot].next;
+		fdb_holder_ref(fdb, next);
+		/* Without `where` all who could call it their home go, too. */
+		if (matches && where)
+			fdb_holder_disown(fdb, slot);
+		walk_end(fdb, slot);
 	}
 	return count;
 }
@@ -546,10 +643,9 @@ static size_t holder_age(struct fdb *fdb, uint32_t slot, uint64_t deadline, size
 			break;
 		if (entry->stamp > deadline)
 			continue;
-		entry_lose(fdb, entry_slot, slot);
+		entry_lose(fdb, entry_slot);
 		count++;
 	}
-	fdb_holder_release(fdb, slot);
 	return count;
 }
 
@@ -563,15 +659,14 @@ size_t fdb_age_some(struct fdb *fdb, uint64_t now, size_t max)
 	list_for_each (&fdb->live, it) {
 		const struct fdb_segment *segment = container_of(it, struct fdb_segment, node);
 		const uint32_t ageing = segment->limits.ageing_ms;
-		uint32_t next;
+		uint32_t slot;
 
 		if (ageing == 0 || now < ageing)
 			continue;
-		for (uint32_t slot = segment->holders; slot != FDB_NONE && count < max;
-		     slot = next) {
-			next = fdb->holder[slot].next;
+		for (slot = walk_first(fdb, segment); slot != FDB_NONE && count < max;
+		     slot = walk_next(fdb, slot))
 			count += holder_age(fdb, slot, now - ageing, max - count);
-		}
+		walk_end(fdb, slot);
 	}
 	return count;
 }

@@ -8,8 +8,9 @@
  * Rules (switchd-forwarding(7)): a station moves with its first frame; static
  * and sticky entries never move; an entry that was silent for the segment's
  * ageing time is gone; a MAC that changes place more than FDB_BOUNCE_LIMIT times
- * within a second stays where it then is for FDB_PIN_MS. Each location (local
- * port, or remote host) that holds entries of a segment is a holder. A holder at
+ * within a second is put back to where it last stayed for FDB_SETTLED_MS (or, if it
+ * never did, to where it was first), and stays there for FDB_PIN_MS. Each location
+ * (local port, or remote host) that holds entries of a segment is a holder. A holder at
  * its own limit loses its own oldest entry; a full segment takes the oldest
  * entry of its largest holder. Only learned entries are evicted.
  */
@@ -26,6 +27,7 @@
 #define FDB_SEGMENTS_MAX 65536u
 #define FDB_BOUNCE_LIMIT 10u	/* moves within a second */
 #define FDB_PIN_MS	 60000u /* how long a bouncing MAC is pinned */
+#define FDB_SETTLED_MS	 10000u /* who stays that long is at home there */
 #define FDB_SIDE_LOCAL	 0u	/* all local ports together; encaps count from 1 */
 
 struct fdb;
@@ -52,7 +54,7 @@ enum fdb_verdict {
 	FDB_NEW,    /* a new entry */
 	FDB_MOVED,  /* it was elsewhere, now it is here */
 	FDB_FIXED,  /* static or sticky, and elsewhere: nothing changed */
-	FDB_PINNED, /* it bounces, and is pinned elsewhere: nothing changed, drop the frame */
+	FDB_PINNED, /* it bounces, and is pinned elsewhere: drop the frame */
 	FDB_FULL,   /* no room: only static entries could have made way, or a limit is 0 */
 };
 
@@ -80,7 +82,8 @@ struct fdb_entry_info {
 
 /*
  * Called for each change that traffic or time makes. For FDB_EVENT_MOVED `from`
- * is the former location, else NULL. It must not change the table.
+ * is the former location, else NULL. An entry that is pinned may have moved by that.
+ * It must not change the table.
  */
 typedef void fdb_event_fn(void *arg, enum fdb_event event, const struct fdb_entry_info *entry,
 			  const struct fdb_where *from);

@@ -143,7 +143,7 @@ uint32_t fdb_holder_create(struct fdb *fdb, struct fdb_segment *segment,
 	if (slot != FDB_NONE) {
 		fdb->holder_free = fdb->holder[slot].chain;
 	} else {
-		assert(fdb->holder_high <= fdb->capacity);
+		assert(fdb->holder_high <= 2 * fdb->capacity + 1);
 		slot = ++fdb->holder_high;
 	}
 	holder = &fdb->holder[slot];
@@ -161,13 +161,12 @@ uint32_t fdb_holder_create(struct fdb *fdb, struct fdb_segment *segment,
 	return slot;
 }
 
-void fdb_holder_release(struct fdb *fdb, uint32_t slot)
+/* Out of everything by which it could be found. */
+static void holder_unlink(struct fdb *fdb, uint32_t slot)
 {
 	struct fdb_holder *holder = &fdb->holder[slot];
 	struct fdb_segment *segment = segment_of(fdb, holder);
 
-	if (fdb_holder_total(holder) > 0)
-		return;
 	fdb_index_remove(fdb, &fdb->holders, slot);
 	heap_remove(fdb, &segment->heap, slot);
 	heap_remove(fdb, &fdb->heap, slot);
@@ -177,8 +176,64 @@ void fdb_holder_release(struct fdb *fdb, uint32_t slot)
 		segment->holders = holder->next;
 	if (holder->next != FDB_NONE)
 		fdb->holder[holder->next].prev = holder->prev;
+}
+
+void fdb_holder_release(struct fdb *fdb, uint32_t slot)
+{
+	struct fdb_holder *holder = &fdb->holder[slot];
+
+	if (fdb_holder_total(holder) > 0 || holder->refs > 0)
+		return;
+	if (holder->segment != FDB_HOLDER_GONE)
+		holder_unlink(fdb, slot);
 	holder->chain = fdb->holder_free;
 	fdb->holder_free = slot;
+}
+
+void fdb_holder_ref(struct fdb *fdb, uint32_t slot)
+{
+	if (slot != FDB_NONE)
+		fdb->holder[slot].refs++;
+}
+
+void fdb_holder_unref(struct fdb *fdb, uint32_t slot)
+{
+	if (slot == FDB_NONE)
+		return;
+	assert(fdb->holder[slot].refs > 0);
+	fdb->holder[slot].refs--;
+	fdb_holder_release(fdb, slot);
+}
+
+/*
+ * Those who have it as their home cannot be found, so that it is the holder that
+ * goes: a new one takes over what entries it has, and the old one waits for the
+ * last reference.
+ */
+void fdb_holder_disown(struct fdb *fdb, uint32_t slot)
+{
+	struct fdb_holder *old = &fdb->holder[slot], *new;
+	struct fdb_segment *segment;
+	uint32_t new_slot;
+
+	assert(old->count[FDB_LIST_LEARNED] == 0);
+	if (old->refs <= 1 || old->segment == FDB_HOLDER_GONE)
+		return;
+	segment = segment_of(fdb, old);
+	holder_unlink(fdb, slot);
+	old->segment = FDB_HOLDER_GONE;
+	if (fdb_holder_total(old) == 0)
+		return;
+	new_slot = fdb_holder_create(fdb, segment, &old->where);
+	assert(new_slot != FDB_NONE); /* the heaps have room: it left them just now */
+	new = &fdb->holder[new_slot];
+	new->heard = old->heard;
+	new->list[FDB_LIST_FIXED] = old->list[FDB_LIST_FIXED];
+	new->count[FDB_LIST_FIXED] = old->count[FDB_LIST_FIXED];
+	old->count[FDB_LIST_FIXED] = 0;
+	for (uint32_t it = new->list[FDB_LIST_FIXED].first; it != FDB_NONE;
+	     it = fdb->entry[it].next)
+		fdb->entry[it].holder = new_slot;
 }
 
 /* Into or out of a list; the counts and heaps are the caller's. */

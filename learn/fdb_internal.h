@@ -7,7 +7,8 @@
  * grows by one bucket with each insertion beyond one item a bucket, hence no
  * frame ever waits for a rehash.
  *
- * A holder is a location of one segment. It keeps its learned entries in the
+ * A holder is a location of one segment. It is there as long as it has entries or is
+ * the home of entries that have moved away. It keeps its learned entries in the
  * order in which they were heard, to the second: an entry goes to the end with
  * the first frame of each second, later ones only write its stamp, which is
  * exact. Two heaps of holders, one for each segment and one for the table, have
@@ -38,9 +39,12 @@ struct fdb_entry {
 	uint16_t mark_high;  /* or since when it is pinned */
 	uint8_t moves;	     /* since the mark, or FDB_MOVES_PINNED */
 	uint8_t state;	     /* enum fdb_state */
+	uint32_t home;	     /* the holder where it last settled, FDB_NONE: nowhere else */
+	uint32_t came;	     /* when it came to its holder, modulo 2^32: who mistakes 49
+			      * days for a second sends it to the home before */
 };
 
-static_assert(sizeof(struct fdb_entry) == 40, "an entry is meant to be small");
+static_assert(sizeof(struct fdb_entry) == 48, "an entry is meant to be small");
 
 /* Learned entries, the oldest first; static and sticky ones, in no order. */
 enum fdb_holder_list { FDB_LIST_LEARNED, FDB_LIST_FIXED, FDB_LISTS };
@@ -53,13 +57,17 @@ struct fdb_holder {
 	uint64_t heard;	  /* when the last of its entries was */
 	uint32_t chain;	  /* next of its bucket, or next free slot */
 	uint32_t hash;
-	uint32_t count[FDB_LISTS]; /* both 0: a free slot, or one being filled */
+	uint32_t count[FDB_LISTS];
+	uint32_t refs; /* entries whose home it is, and whoever is at work on it */
 	struct {
 		uint32_t first, last;
 	} list[FDB_LISTS];
 	uint32_t place[FDB_HEAPS]; /* where it is in each heap */
 	uint32_t prev, next;	   /* among the holders of its segment */
 };
+
+/* In place of a segment: nobody is to be sent home to it, nor to find it. */
+#define FDB_HOLDER_GONE UINT32_MAX
 
 static_assert(offsetof(struct fdb_holder, segment) == sizeof(struct fdb_where),
 	      "no padding between what is hashed");
@@ -197,8 +205,16 @@ uint32_t fdb_holder_find(const struct fdb *fdb, uint16_t segment, const struct f
 uint32_t fdb_holder_create(struct fdb *fdb, struct fdb_segment *segment,
 			   const struct fdb_where *where);
 
-/* Frees a holder that has no entries; leaves any other alone. */
+/* Frees a holder that has no entries and no references; leaves any other alone. */
 void fdb_holder_release(struct fdb *fdb, uint32_t slot);
+
+/* Keeps a holder while it is worked on, or as a home; FDB_NONE is fine. */
+void fdb_holder_ref(struct fdb *fdb, uint32_t slot);
+void fdb_holder_unref(struct fdb *fdb, uint32_t slot);
+
+/* It is nobody's home any more. Only of one without learned entries, to which the caller
+ * has a reference. */
+void fdb_holder_disown(struct fdb *fdb, uint32_t slot);
 
 /* Puts an entry at the end of the list for its state, or takes it out. */
 void fdb_holder_attach(struct fdb *fdb, uint32_t slot, uint32_t entry_slot);

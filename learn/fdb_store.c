@@ -51,15 +51,18 @@ static int index_init(struct fdb_index *index, uint32_t capacity)
 	return index->bucket ? 0 : -ENOMEM;
 }
 
-/* Slot 0 is none, and a holder may be made before the one it replaces is gone. */
 static size_t entry_slots(const struct fdb *fdb)
 {
 	return (size_t)fdb->capacity + 1;
 }
 
+/*
+ * Slot 0 is none. Each entry has a holder and may have another as its home; one may
+ * be made before the one it replaces is gone, and one is worked on.
+ */
 static size_t holder_slots(const struct fdb *fdb)
 {
-	return (size_t)fdb->capacity + 2;
+	return 2 * (size_t)fdb->capacity + 3;
 }
 
 int fdb_store_init(struct fdb *fdb)
@@ -77,7 +80,7 @@ int fdb_store_init(struct fdb *fdb)
 		return -ENOMEM;
 	if (index_init(&fdb->entries, fdb->capacity) < 0)
 		return -ENOMEM;
-	return index_init(&fdb->holders, fdb->capacity);
+	return index_init(&fdb->holders, 2 * fdb->capacity);
 }
 
 void fdb_store_fini(struct fdb *fdb)

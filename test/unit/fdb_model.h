@@ -37,7 +37,8 @@ struct model_entry {
 	bool used, pinned;
 	enum fdb_state state;
 	unsigned where, moves;
-	uint64_t stamp, mark;
+	unsigned home; /* MODEL_WHERES: none */
+	uint64_t stamp, mark, came;
 	uint64_t order; /* in which the table is to consider it old */
 };
 
@@ -314,6 +315,19 @@ static void model_make_room(struct model *m, unsigned s, unsigned where, bool mo
 		MODEL_CHECK(lost_s == s && lost_where == where);
 }
 
+/* Where an entry that bounces has to stay. */
+static unsigned model_pin_where(const struct model *m, unsigned s, const struct model_entry *e)
+{
+	return e->home < MODEL_WHERES && e->home != e->where && model_has_room(m, s, e->home, true)
+		   ? e->home
+		   : e->where;
+}
+
+static bool model_bounces(const struct model *m, const struct model_entry *e)
+{
+	return !e->pinned && e->moves >= FDB_BOUNCE_LIMIT && m->now - e->mark < 1000;
+}
+
 static enum fdb_verdict model_verdict(const struct model *m, unsigned s, unsigned mac,
 				      unsigned where)
 {
@@ -329,8 +343,8 @@ static enum fdb_verdict model_verdict(const struct model *m, unsigned s, unsigne
 		return FDB_FIXED;
 	if (model_pinned(m, e))
 		return FDB_PINNED;
-	if (!e->pinned && e->moves >= FDB_BOUNCE_LIMIT && m->now - e->mark < 1000)
-		return FDB_PINNED;
+	if (model_bounces(m, e))
+		return model_pin_where(m, s, e) == where ? FDB_MOVED : FDB_PINNED;
 	return model_has_room(m, s, where, true) ? FDB_MOVED : FDB_FULL;
 }
 
@@ -342,7 +356,9 @@ static void model_place(struct model *m, unsigned s, unsigned mac, unsigned wher
 	bool fresh = model_count(m, s, where, false) == 0;
 
 	if (!e->used)
-		*e = (struct model_entry){.used = true};
+		*e = (struct model_entry){.used = true, .home = MODEL_WHERES, .came = m->now};
+	else if (e->where != where)
+		e->came = m->now;
 	e->state = state;
 	e->where = where;
 	e->stamp = m->now;
@@ -367,6 +383,8 @@ static void model_learn_moved(struct model *m, unsigned s, unsigned mac, unsigne
 	const unsigned from = e->where;
 	const struct model_event *seen;
 
+	if (e->home == MODEL_WHERES || m->now - e->came >= FDB_SETTLED_MS)
+		e->home = from;
 	model_make_room(m, s, where, true);
 	model_place(m, s, mac, where, FDB_LEARNED);
 	if (e->moves == 0 || e->pinned || m->now - e->mark >= 1000) {
@@ -378,6 +396,24 @@ static void model_learn_moved(struct model *m, unsigned s, unsigned mac, unsigne
 	m->segment[s].counters.moved++;
 	seen = model_event_take(m);
 	MODEL_CHECK(seen->event == FDB_EVENT_MOVED && seen->from == from && !seen->pinned);
+	MODEL_CHECK(seen->segment == s && seen->mac == mac && seen->where == where);
+}
+
+static void model_learn_pinned(struct model *m, unsigned s, unsigned mac)
+{
+	struct model_entry *e = &m->segment[s].entry[mac];
+	const unsigned where = model_pin_where(m, s, e);
+	const struct model_event *seen;
+
+	if (e->where != where) {
+		model_make_room(m, s, where, true);
+		model_place(m, s, mac, where, FDB_LEARNED);
+		m->segment[s].counters.moved++;
+	}
+	e->pinned = true;
+	e->mark = m->now;
+	seen = model_event_take(m);
+	MODEL_CHECK(seen->event == FDB_EVENT_PINNED && seen->pinned);
 	MODEL_CHECK(seen->segment == s && seen->mac == mac && seen->where == where);
 }
 
@@ -404,16 +440,12 @@ static void model_learn(struct model *m, unsigned s, unsigned mac, unsigned wher
 		seen = model_event_take(m);
 		MODEL_CHECK(seen->event == FDB_EVENT_LEARNED && seen->segment == s);
 		MODEL_CHECK(seen->mac == mac && seen->where == where);
-	} else if (expected == FDB_MOVED) {
-		model_learn_moved(m, s, mac, where);
 	} else if (expected == FDB_KNOWN) {
 		model_refresh(m, s, mac);
-	} else if (expected == FDB_PINNED && !model_pinned(m, e)) {
-		e->pinned = true;
-		e->mark = m->now;
-		seen = model_event_take(m);
-		MODEL_CHECK(seen->event == FDB_EVENT_PINNED && seen->pinned);
-		MODEL_CHECK(seen->mac == mac && seen->where == e->where);
+	} else if ((expected == FDB_MOVED || expected == FDB_PINNED) && model_bounces(m, e)) {
+		model_learn_pinned(m, s, mac);
+	} else if (expected == FDB_MOVED) {
+		model_learn_moved(m, s, mac, where);
 	}
 }
 
@@ -450,6 +482,7 @@ static void model_add(struct model *m, unsigned s, unsigned mac, unsigned where,
 	model_place(m, s, mac, where, state);
 	e->pinned = false;
 	e->moves = 0;
+	e->home = MODEL_WHERES;
 }
 
 static void model_del(struct model *m, unsigned s, unsigned mac)
@@ -481,6 +514,10 @@ static void model_flush(struct model *m, unsigned s, unsigned where, bool fixed_
 			model_remove(m, s, i);
 			count++;
 		}
+		if (e->home < MODEL_WHERES &&
+		    (e->home == where ||
+		     (where > MODEL_WHERES && model_where(e->home).side == at.side)))
+			e->home = MODEL_WHERES;
 	}
 	MODEL_CHECK(fdb_flush(m->fdb, model_ids[s], where == MODEL_WHERES ? NULL : &at,
 			      fixed_too) == count);

@@ -505,6 +505,97 @@ static void test_loop_is_pinned_for_a_minute(void **state)
 	fdb_destroy(fdb);
 }
 
+/* However the second of the count falls, a MAC is pinned to where it has lived, and not to
+ * where somebody else has just used it. */
+static void test_thief_does_not_win(void **state)
+{
+	(void)state;
+	for (unsigned pace = 20; pace < 60; pace++) {
+		struct fdb *fdb = make(10, &roomy);
+		uint64_t now = 1000;
+
+		learn(fdb, 1, port(0), now);
+		now += FDB_SETTLED_MS;
+		/* The thief first, the owner after it; two thieves take turns for odd counts. */
+		for (unsigned i = 0; events[FDB_EVENT_PINNED] == 0; i++) {
+			assert_true(i < 1000);
+			learn(fdb, 1, port(i % 3), now);
+			now += i % 17 == 0 ? 800 : pace;
+		}
+		assert_true(is_at(fdb, 1, port(0), now));
+		assert_true(last_info.pinned);
+		assert_int_equal(last_info.where.port, 0);
+		assert_int_equal(learn(fdb, 1, port(1), now), FDB_PINNED);
+		assert_int_equal(learn(fdb, 1, port(0), now), FDB_KNOWN);
+		fdb_destroy(fdb);
+	}
+}
+
+/* Who really moved, and stayed, is pinned to where it is now. */
+static void test_new_home(void **state)
+{
+	struct fdb *fdb = make(10, &roomy);
+	uint64_t now = 1000;
+
+	(void)state;
+	learn(fdb, 1, port(0), now);
+	now += FDB_SETTLED_MS;
+	learn(fdb, 1, port(1), now);
+	now += FDB_SETTLED_MS;
+	for (unsigned i = 0; i < FDB_BOUNCE_LIMIT; i++)
+		assert_int_equal(learn(fdb, 1, port(2 + i % 2), now), FDB_MOVED);
+	assert_int_equal(learn(fdb, 1, port(2), now), FDB_PINNED);
+	assert_true(is_at(fdb, 1, port(1), now));
+	assert_int_equal(held(fdb, port(1), now), 1);
+	fdb_destroy(fdb);
+}
+
+/* The frame that is one too many may be the owner's: it is let in. */
+static void test_owner_is_let_in(void **state)
+{
+	struct fdb *fdb = make(10, &roomy);
+	const struct fdb_where home = port(0);
+	const struct mac mac = mac_of(1);
+
+	(void)state;
+	learn(fdb, 1, home, 0);
+	for (unsigned i = 0; i < FDB_BOUNCE_LIMIT; i++)
+		assert_int_equal(learn(fdb, 1, port(1 + i % 2), 5), FDB_MOVED);
+	assert_int_equal(fdb_probe(fdb, SEG, &mac, &home, 5), FDB_MOVED);
+	assert_int_equal(learn(fdb, 1, home, 5), FDB_MOVED);
+	assert_int_equal(events[FDB_EVENT_PINNED], 1);
+	assert_true(is_at(fdb, 1, home, 5));
+	assert_int_equal(learn(fdb, 1, port(1), 5), FDB_PINNED);
+	fdb_destroy(fdb);
+}
+
+/* A home that was flushed is none, with static entries left there or not. */
+static void test_home_is_forgotten(void **state)
+{
+	const struct fdb_where home = port(0);
+
+	(void)state;
+	for (unsigned fixed = 0; fixed < 2; fixed++) {
+		struct fdb *fdb = make(10, &roomy);
+
+		if (fixed)
+			assert_int_equal(add(fdb, 9, home, FDB_STATIC), 0);
+		learn(fdb, 1, home, 0);
+		learn(fdb, 1, port(1), 1);
+		assert_int_equal(fdb_flush(fdb, SEG, &home, false), 0);
+		assert_int_equal(held(fdb, home, 1), fixed);
+		assert_int_equal(learn(fdb, 2, home, 1), FDB_NEW); /* another is there now */
+		for (unsigned i = 1; i < FDB_BOUNCE_LIMIT; i++)
+			assert_int_equal(learn(fdb, 1, port(1 + i % 2), 2), FDB_MOVED);
+		assert_int_equal(learn(fdb, 1, port(3), 2), FDB_PINNED);
+		assert_true(is_at(fdb, 1, port(1), 2));
+		if (fixed)
+			assert_true(is_at(fdb, 9, home, 2));
+		fdb_segment_del(fdb, SEG);
+		fdb_destroy(fdb);
+	}
+}
+
 /* Ten moves a second, for long, are no loop. */
 static void test_slow_moves_are_no_loop(void **state)
 {
@@ -753,6 +844,10 @@ int main(void)
 	    cmocka_unit_test(test_table_full),
 	    cmocka_unit_test(test_same_mac_in_segments),
 	    cmocka_unit_test(test_loop_is_pinned_for_a_minute),
+	    cmocka_unit_test(test_thief_does_not_win),
+	    cmocka_unit_test(test_new_home),
+	    cmocka_unit_test(test_owner_is_let_in),
+	    cmocka_unit_test(test_home_is_forgotten),
 	    cmocka_unit_test(test_slow_moves_are_no_loop),
 	    cmocka_unit_test(test_smaller_limits_evict),
 	    cmocka_unit_test(test_flush),
