@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""How fast this switch is beside others: ratios, from rounds in which all take turns.
+
+bench.py [--quick] [--only PATTERN] [--rounds N] [--seconds N] [--list]
+
+rows.py says what is compared, setups.py builds it, measures.py measures it,
+report.py judges it. Status 0 if something could be measured; no figure fails.
+"""
+import argparse
+import datetime
+import os
+import platform
+import re
+import sys
+
+import lab
+import measures
+import report
+import rows
+import setups
+
+RETRIES = 2  # how often a sample that others disturbed is taken again
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./run bench", description="Compares this switch with its peers.")
+    parser.add_argument("--quick", action="store_true", help="the most important rows, in two minutes")
+    parser.add_argument("--only", metavar="PATTERN", help="rows whose key or title has this regular expression")
+    parser.add_argument("--rounds", type=int, help="how often each is measured (default 7, quick 3)")
+    parser.add_argument("--seconds", type=int, help="how long each time (default 3, quick 1)")
+    parser.add_argument("--output", metavar="FOLDER", default=os.path.join(setups.BIN, "../bench"),
+                        help="where bench.json and bench.svg go (default build/bench)")
+    parser.add_argument("--list", action="store_true", help="print the rows and their keys")
+    given = parser.parse_args()
+    given.rounds = given.rounds or (3 if given.quick else 7)
+    given.seconds = given.seconds or (1 if given.quick else 3)
+    if given.rounds < 1 or given.seconds < 1:
+        parser.error("at least one round of one second")
+    return given
+
+
+def chosen(given):
+    if given.only:
+        pattern = re.compile(given.only, re.I)
+        return [row for row in rows.ROWS if pattern.search(row.key) or pattern.search(row.title)]
+    return [row for row in rows.ROWS if row.quick or not given.quick]
+
+
+def say(text):
+    """Progress: on a terminal one line that changes."""
+    if sys.stderr.isatty():
+        print("\r\033[K" + text[:100], end="" if text else "\r", file=sys.stderr, flush=True)
+
+
+def first_line(*words):
+    try:
+        return lab.command(*words).strip().splitlines()[0]
+    except (lab.Failure, IndexError):
+        return "not here"
+
+
+def about(given):
+    """What figures depend on."""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        cpu = re.search(r"^(?:model name|Model|CPU part)\s*: (.*)$", lines.read(), re.M)
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        memory = int(lines.readline().split()[1]) // 1024
+    compiler = "unknown"
+    try:
+        with open(os.path.join(setups.BIN, "../CMakeCache.txt"), encoding="utf-8") as cache:
+            text = cache.read()
+        compiler = "%s, %s" % (first_line(re.search(r"^CMAKE_C_COMPILER:\w+=(.*)$", text, re.M)[1], "--version"),
+                               re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", text, re.M)[1])
+    except (OSError, TypeError):
+        pass
+    peers = {name: first_line("dpkg-query", "-W", "-f", "${Version}", name)
+             for name in ("iperf3", "vde2", "vdeplug", "openvswitch-switch", "tinc")}
+    return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "switchd": first_line(setups.BIN + "/switchd", "-V").split()[-1], "compiler": compiler,
+            "cpu": "%s, %d cores" % (cpu[1] if cpu else platform.machine(), len(lab.CORES)), "memory_mib": memory,
+            "kernel": platform.release(), "peers": peers,
+            "rounds": given.rounds, "seconds": given.seconds}
+
+
+def print_about(facts):
+    print("tvdswitch %s; %s" % (facts["switchd"], facts["compiler"]))
+    print("%s, %d MiB; Linux %s" % (facts["cpu"], facts["memory_mib"], facts["kernel"]))
+    print(", ".join("%s %s" % peer for peer in facts["peers"].items()))
+    print("%d rounds of %d s\n" % (facts["rounds"], facts["seconds"]), flush=True)
+
+
+def build(names):
+    """Makes all setups that are needed. What cannot be made is told by its rows."""
+    made, failures = {}, {}
+    for name in names:
+        say("building %s" % name)
+        setup = setups.SETUPS[name](name)
+        try:
+            setup.make()
+            made[name] = setup
+        except setups.Missing as why:
+            failures[name] = str(why)
+        except lab.Failure as why:
+            failures[name] = "%s failed: %s" % (name, why)
+        if name in failures:
+            setup.stop()
+    return made, failures
+
+
+def sample(watch, measure, setup, seconds):
+    """One sample; again, a few times, if others used the machine meanwhile. The least
+    disturbed one counts."""
+    best = None
+    for _ in range(1 + RETRIES):
+        if not setup.reaches() and not setup.reaches():
+            return {"error": "the guests reach each other no more", "figures": {}, "others": 0.0}
+        watch.begin()
+        try:
+            figures = measure(setup, seconds)
+        except lab.Failure as why:
+            return {"error": str(why), "figures": {}, "others": 0.0}
+        taken = {"figures": figures, "others": round(watch.end(), 3)}
+        if best is None or taken["others"] < best["others"]:
+            best = taken
+        if best["others"] <= report.DISTURBED:
+            break
+    return best
+
+
+def main():
+    given = arguments()
+    wanted = chosen(given)
+    if given.list:
+        for row in rows.ROWS:
+            print("%-22s %s" % (row.key, row.title))
+        return 0
+    if not wanted:
+        sys.exit("bench: no row is called like that; --list lists them")
+    lab.enter()
+    facts = about(given)
+    print_about(facts)
+    names = dict.fromkeys(name for row in wanted for name in (row.ours, row.peer) if name)
+    made, failures = build(names)
+    jobs = list(dict.fromkeys((row.measure, name) for row in wanted for name in (row.ours, row.peer)
+                              if name in made))
+    jobs.sort(key=lambda job: measures.ORDER.index(job[0]))  # stable: what is compared, in turns
+    samples = {job: [] for row in wanted for job in ((row.measure, row.ours), (row.measure, row.peer))}
+    watch = lab.Watch()
+    for turn in range(given.rounds):
+        for measure, name in jobs:
+            say("round %d of %d: %s, %s" % (turn + 1, given.rounds, measure.__name__, name))
+            samples[measure, name].append(sample(watch, measure, made[name], given.seconds))
+    say("")
+    results = [report.judge(row, samples, failures) for row in wanted]
+    report.table(results, sys.stdout)
+    report.write_all(given.output, facts, results, samples, failures)
+    print("\nall samples: %s/bench.json, a picture: bench.svg" % os.path.relpath(given.output))
+    return 0 if any("ratio" in result for result in results) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except lab.Failure as failure:
+        sys.exit("bench: %s" % failure)
