@@ -19,7 +19,8 @@ static const struct conf_key dot1q_keys[] = {
 	{.name = "priority", .type = CONF_INT, .offset = offsetof(struct dot1q_conf, priority), .max = 7},
 	{.name = "outer_vid", .type = CONF_INT, .offset = offsetof(struct dot1q_conf, outer_vid), .min = 1, .max = 4094},
 	{.name = "outer_tpid", .type = CONF_INT, .offset = offsetof(struct dot1q_conf, outer_tpid), .max = 0xffff, .initial = ETHERTYPE_STAG},
-	{.name = "mvrp", .type = CONF_LATER, .text = "MVRP is not in this version"},
+	{.name = "mvrp", .type = CONF_BOOL, .offset = offsetof(struct dot1q_conf, mvrp)},
+	{.name = "gvrp", .type = CONF_BOOL, .offset = offsetof(struct dot1q_conf, gvrp)},
 	{.name = NULL},
 };
 /* clang-format on */
@@ -63,7 +64,35 @@ static int dot1q_check(const struct encap_conf *common, int64_t id, struct err *
 		conf_fail(conf, err, "dot1q: `outer_tpid` needs `outer_vid`");
 		return -EINVAL;
 	}
+	if (conf->outer_vid && conf->outer_tpid == ETHERTYPE_OLD_QINQ &&
+	    (conf->mvrp || conf->gvrp)) {
+		conf_fail(conf, err, "dot1q: no protocol declares VLANs of outer_tpid 0x9100");
+		return -EINVAL;
+	}
+	if (conf->outer_vid && conf->outer_tpid == ETHERTYPE_STAG && conf->gvrp) {
+		conf_fail(conf, err,
+			  "dot1q: GVRP declares no VLANs of outer_tpid 0x88a8; "
+			  "`mvrp` does");
+		return -EINVAL;
+	}
 	return 0;
+}
+
+unsigned dot1q_declares(const struct dot1q_conf *conf)
+{
+	bool provider = conf->outer_vid && conf->outer_tpid == ETHERTYPE_STAG;
+	unsigned protocols = 0;
+
+	if (conf->mvrp)
+		protocols |= 1u << (provider ? MRP_MVRP_PROVIDER : MRP_MVRP);
+	if (conf->gvrp)
+		protocols |= 1u << MRP_GVRP;
+	return protocols;
+}
+
+unsigned dot1q_declared_vid(const struct dot1q_conf *conf)
+{
+	return (unsigned)(conf->outer_vid ? conf->outer_vid : conf->vid);
 }
 
 /* In the order of the tags on the wire: first a VLAN alone, then those inside it. */
@@ -333,6 +362,7 @@ static void dot1q_show(const struct encap *encap, json_t *object)
 		json_object_set_new(object, "outer_tpid", json_string(tpid));
 	}
 	dot1q_show_io(encap, object);
+	dot1q_show_mrp(encap, object);
 }
 
 const struct encap_ops dot1q_ops = {
@@ -356,4 +386,5 @@ const struct encap_ops dot1q_ops = {
     .send = dot1q_send,
     .ready = dot1q_ready,
     .show = dot1q_show,
+    .pdus = dot1q_pdus,
 };

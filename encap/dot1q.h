@@ -5,7 +5,7 @@
  * no VLAN device is involved.
  *
  * This header is for the backend's own files and for tests: what is pure (dot1q.c,
- * dot1q_filter.c) and what does I/O (dot1q_io.c, dot1q_rx.c).
+ * dot1q_filter.c) and what does I/O (dot1q_io.c, dot1q_rx.c, dot1q_mrp.c).
  */
 #ifndef TVD_DOT1Q_H
 #define TVD_DOT1Q_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "encap/encap.h"
+#include "encap/mrp_pdu.h"
 
 struct sock_filter;
 
@@ -28,6 +29,7 @@ struct dot1q_conf {
 	struct encap_conf common;
 	int64_t vid, priority;
 	int64_t outer_vid, outer_tpid; /* outer_vid 0: there is one tag only */
+	bool mvrp, gvrp;
 };
 
 /* What an open backend keeps; `encap->state`. */
@@ -37,6 +39,7 @@ struct dot1q {
 	struct dot1q_link *link;
 	bool listed;		 /* in the table */
 	struct dot1q *next_same; /* of the same VLAN, while a reload exchanges them */
+	unsigned declares;	 /* bits of enum mrp_protocol: where its VLAN is declared */
 };
 
 /* Types of the outer of two tags, to index tables. */
@@ -56,6 +59,7 @@ struct dot1q_table {
 	struct dot1q *plain[VIDS]; /* those with one tag */
 	struct dot1q_outer *outer[OUTER_TYPES][VIDS];
 	unsigned count;
+	unsigned mrp; /* bits of enum mrp_protocol: what is listened to, untagged */
 };
 
 /* Adds and removes a backend. 0 or -ENOMEM. */
@@ -76,6 +80,14 @@ struct dot1q *dot1q_demux(const struct dot1q_table *table, const struct frame *f
 unsigned dot1q_tags(const struct dot1q_conf *conf, const struct frame *frame,
 		    uint8_t out[DOT1Q_TAGS_LEN]);
 
+/*
+ * In which protocols a segment's VLAN is declared to switches, as bits of enum
+ * mrp_protocol. dot1q_declared_vid() says which VLAN that is: of two tags the outer
+ * one, since it is all that a switch on the way looks at.
+ */
+unsigned dot1q_declares(const struct dot1q_conf *conf);
+unsigned dot1q_declared_vid(const struct dot1q_conf *conf);
+
 /* ---- dot1q_filter.c: the kernel's filter ---- */
 
 /* How much of the table a filter knows; what it lets through is judged again here. */
@@ -86,10 +98,11 @@ enum dot1q_filter {
 };
 
 /*
- * Writes the program that takes the table's VLANs and nothing else, up to `max`
- * instructions; returns how many, or 0 if it would be longer. Untagged frames cost
- * two instructions where no segment has outer tags of type 0x9100, which the kernel
- * leaves in the bytes.
+ * Writes the program that takes the table's VLANs, what switches say of VLANs where
+ * that is listened to, and nothing else, up to `max` instructions; returns how many,
+ * or 0 if it would be longer. Untagged frames cost two instructions, and two more to
+ * listen, where no segment has outer tags of type 0x9100, which the kernel leaves in
+ * the bytes.
  */
 unsigned dot1q_build_filter(const struct dot1q_table *table, enum dot1q_filter kind,
 			    struct sock_filter *out, unsigned max);
@@ -105,6 +118,11 @@ bool dot1q_ready(const struct encap *encap);
 
 /* What the socket is like. */
 void dot1q_show_io(const struct encap *encap, struct json_t *object);
+
+/* ---- dot1q_mrp.c: telling switches ---- */
+
+void dot1q_show_mrp(const struct encap *encap, struct json_t *object);
+void dot1q_pdus(const struct encap_host *host, encap_pdus_fn *fn, void *arg);
 
 extern const struct encap_ops dot1q_ops;
 

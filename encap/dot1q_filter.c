@@ -9,9 +9,12 @@
 #include <stddef.h>
 
 #include "encap/dot1q.h"
+#include "encap/mrp_pdu.h"
 #include "lib/packet.h"
 
-#define OFF_TYPE (2u * MAC_LEN)
+#define OFF_TYPE   (2u * MAC_LEN)
+#define OFF_LLC	   (OFF_TYPE + 2u)
+#define LENGTH_MAX 1500u /* of 802.3 */
 
 struct emitter {
 	struct sock_filter *out;
@@ -172,9 +175,61 @@ static void tagged(struct emitter *e, const struct dot1q_table *table)
 	answer(e, false);
 }
 
+/* The last two bytes of an address whose first four are compared already. */
+static void take_group(struct emitter *e, enum mrp_protocol protocol)
+{
+	const uint8_t *octet = mrp_group[protocol].octet;
+
+	emit(e, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)(octet[4] << 8 | octet[5]));
+	answer(e, true);
+}
+
+static bool speaks(const struct dot1q_table *table, enum mrp_protocol protocol)
+{
+	return table->mrp & 1u << protocol;
+}
+
+/* What switches say of VLANs, as mrp_frame_protocol() knows it; goes on with all else. */
+static void take_mrp(struct emitter *e, const struct dot1q_table *table)
+{
+	const uint8_t *octet = mrp_group[MRP_MVRP].octet;
+	unsigned other, next;
+
+	emit(e, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
+	emit(e, BPF_JMP | BPF_JEQ | BPF_K, 1, 0,
+	     (uint32_t)octet[0] << 24 | (uint32_t)octet[1] << 16 | (uint32_t)octet[2] << 8 |
+		 octet[3]);
+	other = jump(e);
+	emit(e, BPF_LD | BPF_H | BPF_ABS, 0, 0, OFF_TYPE);
+	emit(e, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ETHERTYPE_MVRP);
+	next = jump(e);
+	emit(e, BPF_LD | BPF_H | BPF_ABS, 0, 0, 4);
+	if (speaks(table, MRP_MVRP))
+		take_group(e, MRP_MVRP);
+	if (speaks(table, MRP_MVRP_PROVIDER))
+		take_group(e, MRP_MVRP_PROVIDER);
+	answer(e, false);
+	land(e, next);
+	if (speaks(table, MRP_GVRP)) {
+		emit(e, BPF_JMP | BPF_JGT | BPF_K, 0, 1, LENGTH_MAX);
+		next = jump(e);
+		emit(e, BPF_LD | BPF_H | BPF_ABS, 0, 0, OFF_LLC);
+		require(e, BPF_JEQ, GVRP_LLC >> 8);
+		emit(e, BPF_LD | BPF_B | BPF_ABS, 0, 0, OFF_LLC + 2);
+		require(e, BPF_JEQ, GVRP_LLC & 0xff);
+		emit(e, BPF_LD | BPF_H | BPF_ABS, 0, 0, 4);
+		take_group(e, MRP_GVRP);
+		answer(e, false);
+		land(e, next);
+	}
+	land(e, other);
+}
+
 /* Frames without: of an outer tag that the kernel does not know as one. */
 static void untagged(struct emitter *e, const struct dot1q_table *table, bool vids)
 {
+	if (table->mrp)
+		take_mrp(e, table);
 	if (!has_outer(table, OUTER_OLD)) {
 		answer(e, false);
 		return;

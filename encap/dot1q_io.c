@@ -92,8 +92,7 @@ static void on_filter_soon(struct ev_loop *loop, ev_timer *timer, int events)
 			    link->uplink->name, strerror(-ret));
 }
 
-/* At the end of this turn of the loop, whatever else still changes in it. */
-static void filter_later(struct dot1q_link *link)
+void dot1q_filter_later(struct dot1q_link *link)
 {
 	if (!ev_is_active(&link->filter_soon)) {
 		ev_timer_set(&link->filter_soon, 0., 0.);
@@ -191,10 +190,18 @@ static int link_update(struct dot1q_link *link)
 	return uplink->ifindex ? socket_open(link, uplink->ifindex) : 0;
 }
 
+static int link_follow(struct dot1q_link *link)
+{
+	int ret = link_update(link);
+
+	dot1q_mrp_uplink(link);
+	return ret;
+}
+
 void dot1q_uplink_changed(struct encap *encap)
 {
 	struct dot1q *dot1q = encap->state;
-	int ret = link_update(dot1q->link);
+	int ret = link_follow(dot1q->link);
 
 	if (ret == -ENODEV || ret == -ENXIO) /* gone again; another change will follow */
 		return;
@@ -371,6 +378,7 @@ static void link_put(struct dot1q_link *link)
 
 	if (--link->refs > 0)
 		return;
+	dot1q_mrp_close(link);
 	socket_close(link);
 	ev_timer_stop(host->loop, &link->filter_soon);
 	list_del(&link->link);
@@ -396,16 +404,21 @@ int dot1q_open(struct encap *encap, struct err *err)
 	ret = dot1q_table_add(&dot1q->link->table, dot1q);
 	if (ret < 0)
 		goto fail_link;
-	ret = link_update(dot1q->link);
-	if (ret < 0 && ret != -ENODEV && ret != -ENXIO)
+	ret = dot1q_mrp_declare(dot1q, dot1q->conf);
+	if (ret < 0)
 		goto fail_table;
-	filter_later(dot1q->link);
+	ret = link_follow(dot1q->link);
+	if (ret < 0 && ret != -ENODEV && ret != -ENXIO)
+		goto fail_declared;
+	dot1q_filter_later(dot1q->link);
 	encap->state = dot1q;
 	encap->clamp_mss = true;
 	encap->oversize = OVERSIZE_CLIP;
 	encap->lacks = kernel_has_uso() ? 0 : OFFLOAD_USO;
 	return 0;
 
+fail_declared:
+	dot1q_mrp_withdraw(dot1q);
 fail_table:
 	dot1q_table_del(&dot1q->link->table, dot1q);
 fail_link:
@@ -426,6 +439,8 @@ int dot1q_reconf(struct encap *encap, const struct encap_conf *common)
 	if (conf->vid != dot1q->conf->vid || conf->outer_vid != dot1q->conf->outer_vid ||
 	    conf->outer_tpid != dot1q->conf->outer_tpid)
 		return ENCAP_RESTART;
+	if (dot1q_declares(conf) != dot1q->declares && dot1q_mrp_declare(dot1q, conf) < 0)
+		return ENCAP_RESTART;
 	dot1q->conf = conf;
 	return 0;
 }
@@ -434,8 +449,9 @@ void dot1q_close(struct encap *encap)
 {
 	struct dot1q *dot1q = encap->state;
 
+	dot1q_mrp_withdraw(dot1q);
 	dot1q_table_del(&dot1q->link->table, dot1q);
-	filter_later(dot1q->link);
+	dot1q_filter_later(dot1q->link);
 	link_put(dot1q->link);
 	free(dot1q);
 	encap->state = NULL;

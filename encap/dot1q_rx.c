@@ -111,6 +111,8 @@ static struct encap *take(struct dot1q_link *link, struct rx_message *message,
 	read_control(hdr, frame);
 	dot1q = dot1q_demux(&link->table, frame);
 	if (!dot1q) { /* another VLAN of the wire: no business of ours, and no drop */
+		if (link->mrp && !frame->tag.tpid)
+			(void)dot1q_mrp_receive(link, frame);
 		frame_free(frame);
 		return NULL;
 	}

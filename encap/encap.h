@@ -31,6 +31,7 @@ struct encap_uplink {
 	const char *name, *interface;
 	unsigned ifindex;      /* 0: no such interface now */
 	bool up;	       /* there, administratively up, and with carrier */
+	struct mac mac;	       /* of the interface; zero: it has none (now) */
 	unsigned mtu;	       /* of the interface; 1500 until it is known */
 	uint16_t family;       /* what to speak where nothing else decides */
 	struct ipaddr addr[2]; /* to send from, IPv4 and IPv6; unset: none (now) */
@@ -48,7 +49,11 @@ enum encap_oversize { OVERSIZE_CLIP, OVERSIZE_FRAGMENT, OVERSIZE_DROP };
 struct encap_host {
 	struct ev_loop *loop;
 	struct frame_pool *pool;
-	bool ids_shared; /* filter network identifiers in the kernel, `ids = "shared"` */
+	const uint64_t *now; /* milliseconds, of this turn of the loop */
+	bool ids_shared;     /* filter network identifiers in the kernel, `ids = "shared"` */
+	/* This process ends because a successor goes on with what is open here: so do
+	 * not tell anybody that it ends. */
+	bool handed_over;
 	/* Frames that arrived, decapsulated, `peer` set to the outer source. Takes
 	 * ownership of every frame and empties the batch. */
 	void (*deliver)(struct encap *encap, struct frame_batch *batch);
@@ -99,6 +104,11 @@ struct encap {
 	struct stats stats;
 	struct frame_batch out; /* frames handed over, not yet sent */
 };
+
+/* A counter of PDUs of a control protocol that a backend speaks on an uplink itself;
+ * `result` is "sent", "received" and so on. */
+typedef void encap_pdus_fn(void *arg, const char *uplink, const char *protocol, const char *result,
+			   uint64_t count);
 
 #define ENCAP_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
 
@@ -175,6 +185,10 @@ struct encap_ops {
 	/* Calls fn for each configured peer address. NULL: there are none. */
 	void (*peers)(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
 		      void *arg);
+
+	/* Calls fn for each counter of control protocols of this type of backend,
+	 * on whatever uplinks. NULL: it speaks none. */
+	void (*pdus)(const struct encap_host *host, encap_pdus_fn *fn, void *arg);
 };
 
 /* What its push takes without completion. */

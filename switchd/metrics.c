@@ -184,6 +184,28 @@ static void process(const struct switchd *sw, FILE *out)
 	}
 }
 
+static void pdus(void *arg, const char *uplink, const char *protocol, const char *result,
+		 uint64_t count)
+{
+	struct labels labels;
+
+	(void)snprintf(labels.text, sizeof(labels.text),
+		       "uplink=\"%s\",protocol=\"%s\",result=\"%s\"", uplink, protocol, result);
+	sample(arg, "control_pdus_total", &labels, count);
+}
+
+/* Of protocols that encaps speak with switches. */
+static void control_pdus(const struct switchd *sw, FILE *out)
+{
+	head(out, "control_pdus_total", "counter", "PDUs of MVRP and GVRP.");
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
+
+		if (ops && ops->pdus)
+			ops->pdus(&sw->encap_host, pdus, out);
+	}
+}
+
 char *metrics_text(const struct switchd *sw)
 {
 	static const struct counter counters[] = {
@@ -213,6 +235,7 @@ char *metrics_text(const struct switchd *sw)
 	head(out, "drops_total", "counter", "Frames dropped, by where and why.");
 	each_place(sw, out, drops, NULL);
 	segments(sw, out);
+	control_pdus(sw, out);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

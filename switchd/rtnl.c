@@ -201,6 +201,8 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 
 		if (type == IFLA_MTU && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			link->mtu = mnl_attr_get_u32(attr);
+		else if (type == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == MAC_LEN)
+			memcpy(&link->mac, mnl_attr_get_payload(attr), MAC_LEN);
 		else if (type == IFLA_MASTER && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			link->master = mnl_attr_get_u32(attr);
 		else if (type == IFLA_IFNAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)

@@ -23,6 +23,7 @@ struct rtnl_link {
 	bool up;      /* administratively */
 	bool carrier; /* and the wire is there */
 	unsigned mtu;
+	struct mac mac;	 /* zero: it has none, or one of another length */
 	unsigned master; /* the bridge or bond that it is a port of; 0: none */
 	int addr_gen;	 /* how it makes IPv6 addresses of itself; -1: it has no IPv6 */
 };

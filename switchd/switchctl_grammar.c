@@ -139,7 +139,7 @@ static const char *const segment_keys[] = {"id",	   "domain", "ageing",	 "fdb_ma
 static const char *const encap_keys[] = {
     "encap",	 "uplink",     "relay", "group",    "peers",	 "sources", "nibbles",
     "ttl",	 "transport",  "port",	"oversize", "clamp_mss", "vid",	    "priority",
-    "outer_vid", "outer_tpid", "mvrp",	"vni",	    NULL};
+    "outer_vid", "outer_tpid", "mvrp",	"gvrp",	    "vni",	 NULL};
 
 /* One key and its value into an object. Advances by both. */
 static int take_pair(json_t *object, const char *const *keys, char *const **words, struct err *err)

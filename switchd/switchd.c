@@ -65,6 +65,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 		return -ENOMEM;
 	fdb_on_event(sw->fdb, event_fdb, sw);
 	sw->encap_host.loop = sw->loop;
+	sw->encap_host.now = &sw->now;
 	sw->encap_host.pool = sw->pool;
 	sw->encap_host.deliver = forward_from_encap;
 	sw->encap_host.stray = sw->stray;

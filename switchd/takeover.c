@@ -77,6 +77,7 @@ static void on_channel(struct ev_loop *loop, ev_io *io, int events)
 	    errno == EAGAIN) {
 		log_info("process %d takes over: ending", (int)handover->pid);
 		handover->go = true;
+		handover->sw->encap_host.handed_over = true;
 		ev_io_stop(loop, io);
 		ev_break(loop, EVBREAK_ALL);
 		return;

@@ -135,6 +135,7 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 	}
 	view->ifindex = link.ifindex;
 	view->mtu = link.mtu;
+	view->mac = link.mac;
 	ret = rtnl_each_addr(uplink->sw->rtnl, on_addr, &look);
 	if (ret < 0) {
 		(void)snprintf(why, why_size, "addresses of interface %s: %s",
@@ -159,8 +160,8 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *b)
 {
 	return a->ifindex == b->ifindex && a->up == b->up && a->mtu == b->mtu &&
-	       a->family == b->family && a->prefixes == b->prefixes &&
-	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
+	       a->family == b->family && mac_equal(&a->mac, &b->mac) &&
+	       a->prefixes == b->prefixes && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
 	       memcmp(a->prefix, b->prefix, sizeof(a->prefix)) == 0;
 }
 

@@ -61,6 +61,7 @@ static void init(void)
 		be->dot1q.conf = &be->conf;
 		CHECK(dot1q_table_add(&table, &be->dot1q) == 0);
 	}
+	table.mrp = 1u << MRP_MVRP | 1u << MRP_GVRP;
 	for (int kind = 0; kind < 3; kind++) {
 		filter_len[kind] =
 		    dot1q_build_filter(&table, (enum dot1q_filter)kind, filters[kind], 512);
@@ -79,6 +80,14 @@ static bool passes(int kind, const struct frame *frame)
 
 		switch (i->code) {
 		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k < FRAME_LARGE) {
+				uint32_t word;
+
+				if (!frame_peek(frame, i->k, sizeof(word), &word))
+					return false;
+				a = ntohl(word);
+				break;
+			}
 			a = i->k == (uint32_t)SKF_AD_OFF + SKF_AD_VLAN_TAG ? frame->tag.tci
 			    : i->k == (uint32_t)SKF_AD_OFF + SKF_AD_VLAN_TPID
 				? frame->tag.tpid
@@ -88,6 +97,11 @@ static bool passes(int kind, const struct frame *frame)
 			if (!frame_peek(frame, i->k, sizeof(half), &half))
 				return false;
 			a = ntohs(half);
+			break;
+		case BPF_LD | BPF_B | BPF_ABS:
+			if (i->k >= frame->len)
+				return false;
+			a = frame->data[i->k];
 			break;
 		case BPF_ALU | BPF_AND | BPF_K:
 			a &= i->k;
@@ -190,7 +204,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* A tag in the bytes that the kernel would have taken out has no filter. */
 	if (dot1q && (frame->tag.tpid || dot1q->conf->outer_tpid == 0x9100))
 		CHECK(passed[0] && passed[1] && passed[2]);
-	CHECK(!passed[0] || dot1q);
+	if (!dot1q && !frame->tag.tpid) {
+		enum mrp_protocol p = mrp_frame_protocol(frame->data, frame->len);
+
+		CHECK(passed[0] == (p == MRP_MVRP || p == MRP_GVRP));
+		CHECK(passed[1] || !passed[0]);
+	} else {
+		CHECK(!passed[0] || dot1q);
+	}
 	if (dot1q)
 		check_taken(dot1q, frame, data + 5, size - 5);
 	if (other)

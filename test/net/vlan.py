@@ -2,10 +2,12 @@
 """VLAN tags by hand, for the tests of dot1q.
 
 vlan.py send INTERFACE SOURCE TAGS...          one broadcast frame for each list of tags
+vlan.py raw INTERFACE COUNT FRAMES...          frames in hexadecimal, all of them COUNT times
 vlan.py member INTERFACE MAC ADDRESS VID       a station of a VLAN: answers ARP and ping
 vlan.py heads FILE SOURCE                      the tags and types of its frames in a capture
 vlan.py lengths FILE TAGS                      shortest and longest frame with these tags
 vlan.py padding FILE                           how many ARP packets end in zeros, and how many not
+vlan.py answered FILE GROUP SOURCE ANSWERER    milliseconds from its LeaveAll to the next PDU of the other
 
 TAGS are written as in "88a8:200/8100:7"; "-" stands for none. Frames that are sent
 have type 88b5 and 50 bytes of payload, which begins with the number of the list.
@@ -41,6 +43,14 @@ def send(interface, source, *lists):
     sock = packet_socket(interface, 0)
     for number, text in enumerate(lists):
         sock.send(b"\xff" * 6 + mac(source) + tags(text) + b"\x88\xb5" + bytes([number]) + b"\xa5" * 49)
+
+
+def raw(interface, count, *frames):
+    sock = packet_socket(interface, 0)
+    for _ in range(int(count)):
+        for text in frames:
+            data = bytes.fromhex(text.replace(" ", ""))
+            sock.send(data + b"\0" * (60 - len(data)))
 
 
 def checksum(data):
@@ -108,6 +118,18 @@ def heads(path, source):
 def lengths(path, text):
     found = [len(d) for d in captured(path) if head(d)[0].rpartition(" ")[0] == text]
     return f"{min(found)} {max(found)}" if found else ""
+
+
+def answered(path, group, source, answerer):
+    from scapy.utils import RawPcapReader
+    asked = None
+    for data, meta in RawPcapReader(path):
+        at = meta.sec * 1000 + meta.usec / 1000
+        if data[:6] == mac(group) and data[6:12] == mac(source):
+            asked = at
+        elif data[:6] == mac(group) and data[6:12] == mac(answerer) and asked is not None:
+            return round(at - asked)
+    return None
 
 
 def padding(path):

@@ -84,7 +84,14 @@ static void a_configuration_is_checked(void **state)
 	    {"{\"vid\": 1, \"outer_vid\": 2, \"outer_tpid\": \"0x9100\"}", NULL},
 	    {"{\"vid\": 1, \"outer_vid\": 2, \"outer_tpid\": 2048}", "0x0800 is none of"},
 	    {"{\"vid\": 1, \"outer_tpid\": 34984}", "needs `outer_vid`"},
-	    {"{\"vid\": 1, \"mvrp\": false}", "not in this version"},
+	    {"{\"vid\": 1, \"mvrp\": true, \"gvrp\": true}", NULL},
+	    {"{\"vid\": 1, \"mvrp\": \"gvrp\"}", "mvrp"},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"mvrp\": true}", NULL},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"gvrp\": true}", "0x88a8"},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"gvrp\": false}", NULL},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"outer_tpid\": 33024, \"gvrp\": true}", NULL},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"outer_tpid\": 37120, \"mvrp\": true}", "0x9100"},
+	    {"{\"vid\": 1, \"outer_vid\": 2, \"outer_tpid\": 37120, \"gvrp\": true}", "0x9100"},
 	    {"{\"vid\": 1, \"group\": \"239.1.1.1\"}", "group"},
 	};
 
@@ -115,6 +122,35 @@ static void an_outer_tag_is_an_s_tag_by_default(void **state)
 	assert_int_equal(conf.outer_vid, 0);
 	assert_int_equal(conf.priority, 0);
 	conf_clear(dot1q_ops.schema, &conf);
+}
+
+/* Switches on the way look at the outer tag only; nothing is declared unless asked for. */
+static void the_outermost_vlan_is_declared(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned protocols, vid;
+	} cases[] = {
+	    {"{\"vid\": 7}", 0, 7},
+	    {"{\"vid\": 7, \"mvrp\": false, \"gvrp\": false}", 0, 7},
+	    {"{\"vid\": 7, \"mvrp\": true}", 1u << MRP_MVRP, 7},
+	    {"{\"vid\": 7, \"gvrp\": true}", 1u << MRP_GVRP, 7},
+	    {"{\"vid\": 7, \"mvrp\": true, \"gvrp\": true}", 1u << MRP_MVRP | 1u << MRP_GVRP, 7},
+	    {"{\"vid\": 7, \"outer_vid\": 200, \"mvrp\": true}", 1u << MRP_MVRP_PROVIDER, 200},
+	    {"{\"vid\": 7, \"outer_vid\": 200, \"outer_tpid\": 33024, \"mvrp\": true}",
+	     1u << MRP_MVRP, 200},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dot1q_conf conf;
+		struct err err;
+
+		assert_true(parse(&conf, cases[i].text, &err));
+		assert_int_equal(dot1q_declares(&conf), cases[i].protocols);
+		assert_int_equal(dot1q_declared_vid(&conf), cases[i].vid);
+		conf_clear(dot1q_ops.schema, &conf);
+	}
 }
 
 #define VLAN(vid)	  "vid = " #vid ";"
@@ -496,11 +532,15 @@ static uint32_t run_filter(const struct sock_filter *code, unsigned count,
 
 	for (unsigned pc = 0; pc < count; pc++) {
 		const struct sock_filter *i = &code[pc];
-		uint8_t bytes[2];
+		uint8_t bytes[4];
 
 		switch (i->code) {
 		case BPF_LD | BPF_W | BPF_ABS:
-			if (i->k == (uint32_t)SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)
+			if (i->k < FRAME_LARGE) {
+				if (!frame_peek(frame, i->k, 4, bytes))
+					return 0;
+				a = get32(bytes);
+			} else if (i->k == (uint32_t)SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)
 				a = frame->tag.tpid != 0;
 			else if (i->k == (uint32_t)SKF_AD_OFF + SKF_AD_VLAN_TPID)
 				a = frame->tag.tpid;
@@ -513,6 +553,11 @@ static uint32_t run_filter(const struct sock_filter *code, unsigned count,
 			if (!frame_peek(frame, i->k, 2, bytes))
 				return 0; /* beyond the end */
 			a = get16(bytes);
+			break;
+		case BPF_LD | BPF_B | BPF_ABS:
+			if (!frame_peek(frame, i->k, 1, bytes))
+				return 0;
+			a = bytes[0];
 			break;
 		case BPF_ALU | BPF_AND | BPF_K:
 			a &= i->k;
@@ -597,6 +642,57 @@ static void the_filter_takes_what_is_ours(void **state)
 		assert_int_equal(
 		    dot1q_build_filter(table, (enum dot1q_filter)kind, code, count - 1), 0);
 	}
+	table_close();
+}
+
+/* Frames of each protocol, and such as differ in a bit of what matters, or in another,
+ * for each choice of what is listened to; and VLANs as before, those of group addresses
+ * too. */
+static void the_filter_takes_pdus_where_they_are_read(void **state)
+{
+	static const uint8_t frames[][24] = {
+	    {1, 0x80, 0xc2, 0, 0, 0x21, 2, 0, 0, 0, 0, 1, 0x88, 0xf5, 0, 1, 2},
+	    {1, 0x80, 0xc2, 0, 0, 0x0d, 2, 0, 0, 0, 0, 1, 0x88, 0xf5, 0, 1, 2},
+	    {1, 0x80, 0xc2, 0, 0, 0x21, 2, 0, 0, 0, 0, 1, 0, 8, 0x42, 0x42, 3, 0, 1},
+	    {1, 0x80, 0xc2, 0, 0, 0x21, 2, 0, 0, 0, 0, 1, 0x91, 0, 0, 5, 0x81, 0, 0, 7, 8, 0},
+	};
+	static struct sock_filter code[BPF_MAXINSNS];
+
+	(void)state;
+	table_open();
+	for (unsigned mrp = 0; mrp < 1u << MRP_PROTOCOLS; mrp++) {
+		for (int kind = DOT1Q_FILTER_EXACT; kind <= DOT1Q_FILTER_TAGS; kind++) {
+			unsigned count;
+
+			table->mrp = mrp;
+			count =
+			    dot1q_build_filter(table, (enum dot1q_filter)kind, code, BPF_MAXINSNS);
+			check_structure(code, count);
+			for (size_t i = 0; i < 4 * 24 * 8; i++) {
+				struct frame *frame = frame_alloc(pool, 64);
+				enum mrp_protocol p;
+				bool ours;
+
+				assert_non_null(frame);
+				frame->len = 24;
+				memcpy(frame->data, frames[i / (24 * 8)], 24);
+				frame->data[i / 8 % 24] ^= (uint8_t)(1u << i % 8);
+				if (i % 24 == 0)
+					memcpy(frame->data, frames[i / (24 * 8)], 24);
+				p = mrp_frame_protocol(frame->data, frame->len);
+				ours = (p < MRP_PROTOCOLS && mrp & 1u << p) ||
+				       dot1q_demux(table, frame);
+				/* A tag in the bytes that the kernel would have taken out. */
+				if (frame->data[12] != 0x81 && frame->data[12] != 0x88 &&
+				    (kind == DOT1Q_FILTER_EXACT || ours))
+					assert_int_equal(run_filter(code, count, frame) != 0, ours);
+				else if (p < MRP_PROTOCOLS)
+					assert_int_equal(run_filter(code, count, frame) != 0, ours);
+				frame_free(frame);
+			}
+		}
+	}
+	table->mrp = 0;
 	table_close();
 }
 
@@ -697,6 +793,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_configuration_is_checked),
 	    cmocka_unit_test(an_outer_tag_is_an_s_tag_by_default),
+	    cmocka_unit_test(the_outermost_vlan_is_declared),
 	    cmocka_unit_test(a_vlan_is_one_segments),
 	    cmocka_unit_test(very_many_vlans_are_compared_at_once),
 	    cmocka_unit_test(room_is_what_the_kernel_takes),
@@ -707,6 +804,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(tags_go_beside_the_shared_bytes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(offload_metadata_moves_with_the_bytes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_filter_takes_what_is_ours, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_filter_takes_pdus_where_they_are_read, setup,
+					    teardown),
 	    cmocka_unit_test(an_empty_filter_takes_nothing),
 	    cmocka_unit_test_setup_teardown(random_filters_agree_with_the_table, setup, teardown),
 	    cmocka_unit_test(a_filter_that_is_too_long_is_refused),
