@@ -141,3 +141,39 @@ bool packet_tag(const struct frame *frame, uint16_t *tpid, uint16_t *tci)
 										   : 0xffff;
 	return true;
 }
+
+bool packet_tag_whole(const struct frame *frame)
+{
+	return frame->tag.tpid || frame->len >= ETH_HEADER_LEN + VLAN_TAG_LEN;
+}
+
+bool packet_tag_cut(struct frame *frame)
+{
+	struct mac macs[2];
+
+	if (frame->tag.tpid) {
+		frame->tag.tpid = 0;
+		return true;
+	}
+	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
+		return false;
+	memcpy(frame->data + VLAN_TAG_LEN, macs, sizeof(macs));
+	return frame_pull(frame, VLAN_TAG_LEN);
+}
+
+bool packet_tag_put(struct frame *frame)
+{
+	const uint16_t tag[2] = {htons(frame->tag.tpid), htons(frame->tag.tci)};
+	struct mac macs[2];
+	uint8_t *data;
+
+	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
+		return false;
+	data = frame_push(frame, VLAN_TAG_LEN);
+	if (!data)
+		return false;
+	memcpy(data, macs, sizeof(macs));
+	memcpy(data + sizeof(macs), tag, sizeof(tag));
+	frame->tag.tpid = 0;
+	return true;
+}

@@ -99,4 +99,16 @@ bool packet_parse(struct frame *frame, struct packet *packet);
  */
 bool packet_tag(const struct frame *frame, uint16_t *tpid, uint16_t *tci);
 
+/* Whether a frame that has a tag has all of it, with the type behind it. */
+bool packet_tag_whole(const struct frame *frame);
+
+/*
+ * Takes the outermost tag, which is whole, off the frame. false when out of
+ * buffers for bytes that are shared.
+ */
+bool packet_tag_cut(struct frame *frame);
+
+/* Puts the tag that stands beside the bytes among them. false when out of buffers. */
+bool packet_tag_put(struct frame *frame);
+
 #endif

@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "lib/names.h"
 #include "switchd/events.h"
+#include "switchd/membership.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
@@ -53,21 +54,13 @@ static int next_names_init(struct next_names *names, const struct desired *next)
 	return ret;
 }
 
-/* A port goes with its name, or when it becomes another type's, or its segment goes. */
+/* A port goes with its name, or when it becomes another type's. */
 static bool port_stays(const struct port *port, const struct next_names *names)
 {
 	const struct port_conf *want = names_find(names->ports, port->conf->name);
-	const struct segment_conf *segment;
 
-	if (!want || strcmp(want->type, port->conf->type) != 0 ||
-	    port_is_wildcard(port->ops, want) != port->runtime->wildcard)
-		return false;
-	segment = names_find(names->segments, port->conf->segment);
-	if (segment && !segment_must_restart(port->segment, segment))
-		return true;
-	/* It leaves a segment that is about to go: to one that is there already
-	 * it can move, else it begins anew. */
-	return false;
+	return want && strcmp(want->type, port->conf->type) == 0 &&
+	       port_is_wildcard(port->ops, want) == port->runtime->wildcard;
 }
 
 /* A wildcard takes its ports along, so that they have to go before it. */
@@ -87,6 +80,15 @@ static void remove_ports(struct switchd *sw, const struct next_names *names)
 	}
 }
 
+/* Its ports that stay are in no segment, or in fewer, until they are put where they are
+ * to be: the guest keeps its interface. */
+static void remove_segment(struct segment *segment)
+{
+	list_for_each_safe (&segment->ports, it)
+		membership_leave(container_of(it, struct membership, by_segment)->port, segment);
+	segment_destroy(segment);
+}
+
 static void remove_what_goes(struct switchd *sw, const struct next_names *names)
 {
 	remove_ports(sw, names);
@@ -95,7 +97,7 @@ static void remove_what_goes(struct switchd *sw, const struct next_names *names)
 		const struct segment_conf *want = names_find(names->segments, segment->conf.name);
 
 		if (!want || segment_must_restart(segment, want))
-			segment_destroy(segment);
+			remove_segment(segment);
 	}
 	list_for_each_safe (&sw->uplinks, it) {
 		struct uplink *uplink = container_of(it, struct uplink, link);
@@ -168,7 +170,19 @@ static int apply_ports(struct switchd *sw, const struct desired *next)
 			port_reconf(port, conf);
 		}
 	}
+	/* Those whose segment was made anew. */
+	list_for_each (&sw->ports, it) {
+		struct port_runtime *rt = container_of(it, struct port_runtime, link);
+
+		if (rt->astray)
+			membership_update(rt->port);
+	}
 	return 0;
+}
+
+static void warn(const char *text)
+{
+	log_warn("%s", text);
 }
 
 /* What is read once, at start. */
@@ -194,6 +208,7 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 		return err_set(err, ENOMEM, "out of memory");
 	if (sw->desired.control)
 		warn_of_fixed(&sw->desired, next);
+	desired_warn(next, &sw->desired, warn);
 	remove_what_goes(sw, &names);
 	next_names_fini(&names);
 	ret = apply_uplinks(sw, next);

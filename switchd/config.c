@@ -126,6 +126,15 @@ static const struct conf_key guard_keys[] = {
 
 const struct conf_schema guard_schema = {"guard", sizeof(struct guard_conf), guard_keys};
 
+/* 0 is no VLAN but a priority alone, and 4095 is reserved. */
+static const struct conf_key trunk_keys[] = {
+    {KEY(trunk_conf, vid, "vid", CONF_INT), .required = true, .min = 1, .max = 4094},
+    {KEY(trunk_conf, segment, "segment", CONF_STRING), .required = true, .wants = wants_name},
+    {.name = NULL},
+};
+
+const struct conf_schema trunk_schema = {"trunk", sizeof(struct trunk_conf), trunk_keys};
+
 static const struct conf_key uplink_keys[] = {
     {KEY(uplink_conf, name, "name", CONF_STRING), .required = true, .wants = wants_name},
     {KEY(uplink_conf, interface, "interface", CONF_STRING), .required = true,
@@ -260,6 +269,13 @@ const struct port_conf *desired_port_at(const struct desired *desired, size_t i)
 	return (const void *)desired_at(desired, DESIRED_PORT, i);
 }
 
+const char *port_conf_untagged(const struct port_conf *port)
+{
+	const char *name = port->native ? port->native : port->segment;
+
+	return name && *name ? name : NULL;
+}
+
 const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, size_t i)
 {
 	return ((const struct conf_variant *)segment->encaps.items)[i].object;
@@ -392,6 +408,20 @@ out:
 	return r;
 }
 
+static bool port_conf_uses(const struct port_conf *port, const char *segment)
+{
+	const struct trunk_conf *trunk = port->trunk.items;
+	const char *untagged = port_conf_untagged(port);
+
+	if (untagged && strcmp(untagged, segment) == 0)
+		return true;
+	for (size_t i = 0; i < port->trunk.count; i++) {
+		if (strcmp(trunk[i].segment, segment) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Says it of the object that is to go, and not of the first that would miss it. */
 static int refuse_in_use(const struct desired *desired, enum desired_kind kind, const char *name,
 			 struct err *err)
@@ -401,7 +431,7 @@ static int refuse_in_use(const struct desired *desired, enum desired_kind kind, 
 	for (size_t i = 0; kind == DESIRED_SEGMENT && i < desired->ports.count; i++) {
 		const struct port_conf *port = desired_port_at(desired, i);
 
-		if (strcmp(port->segment, name) == 0)
+		if (port_conf_uses(port, name))
 			return err_set(err, EBUSY,
 				       "segment \"%s\" has ports, \"%s\" among them: delete or "
 				       "move them first",

@@ -64,11 +64,20 @@ struct guard_conf {
 	bool arp, dhcp, ra, mac, ip;
 };
 
+/* A VLAN of a trunk port. */
+struct trunk_conf {
+	struct conf_head head;
+	int64_t vid;
+	char *segment;
+};
+
 /* What every port has; first member of each port type's own structure. */
 struct port_conf {
 	struct conf_head head;
 	const char *owner;
-	char *name, *type, *segment;
+	char *name, *type;
+	char *segment, *native;	    /* see port_conf_untagged() */
+	struct conf_list trunk;	    /* of struct trunk_conf; empty: an access port */
 	int state;		    /* enum port_admin */
 	struct conf_list macs;	    /* of struct mac; empty: any */
 	struct conf_list addresses; /* of struct ipprefix; empty: any */
@@ -132,6 +141,20 @@ bool config_name_ok(const char *name);
 /* The i-th port, and the i-th encap of a segment. */
 const struct port_conf *desired_port_at(const struct desired *desired, size_t i);
 const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, size_t i);
+
+/*
+ * The segment of a port's frames without a tag, or NULL. On a trunk port `native`
+ * and `segment` mean the same, and at most one of them is given; "" is none there.
+ */
+const char *port_conf_untagged(const struct port_conf *port);
+
+/*
+ * Tells of what is allowed and might not be meant, one text for each, with
+ * "FILE:LINE: " in front as far as that is known: now, ports whose guest joins
+ * domains. What the `former` state had, too (it may be NULL), is not told again.
+ */
+void desired_warn(const struct desired *desired, const struct desired *former,
+		  void (*tell)(const char *text));
 
 /*
  * Adds an object from a JSON object (see conf_parse_json) with an owner, or

@@ -334,6 +334,77 @@ static bool check_port_interface(const struct check *check, const struct port_co
 	return true;
 }
 
+/* What cannot be told apart, or that a guest could abuse, is refused. */
+static bool check_trunk(const struct check *check, const struct port_conf *port)
+{
+	const struct trunk_conf *trunk = port->trunk.items;
+	const char *native = port_conf_untagged(port);
+	struct names *seen = names_create();
+	bool vids[4096] = {false};
+	bool ok = true;
+
+	if (!seen || (native && names_add(seen, native, (void *)(uintptr_t)native) < 0))
+		abort();
+	for (size_t i = 0; ok && i < port->trunk.count; i++) {
+		const char *segment = trunk[i].segment;
+
+		if (vids[trunk[i].vid])
+			ok = conf_fail(&trunk[i], check->err,
+				       "port \"%s\": key \"trunk\": VID %d is there twice",
+				       port->name, (int)trunk[i].vid);
+		else if (!names_find(check->names[DESIRED_SEGMENT], segment))
+			ok = conf_fail(&trunk[i], check->err,
+				       "port \"%s\": key \"trunk\": VID %d: there is no segment "
+				       "\"%.63s\"",
+				       port->name, (int)trunk[i].vid, segment);
+		else if (names_find(seen, segment))
+			ok = conf_fail(&trunk[i], check->err,
+				       "port \"%s\": key \"trunk\": VID %d: the port is in segment "
+				       "\"%s\" already",
+				       port->name, (int)trunk[i].vid, segment);
+		else if (names_add(seen, segment, (void *)(uintptr_t)segment) < 0)
+			abort();
+		vids[trunk[i].vid] = true;
+	}
+	names_destroy(seen);
+	return ok;
+}
+
+static bool check_port_segments(const struct check *check, const struct port_conf *port)
+{
+	const char *untagged = port_conf_untagged(port);
+	const struct segment_conf *segment;
+
+	if (port->trunk.count == 0 && port->native)
+		return conf_fail(
+		    port, check->err,
+		    "port \"%s\": key \"native\" is for trunk ports: without \"trunk\" it "
+		    "is \"segment\"",
+		    port->name);
+	if (port->segment && port->native)
+		return conf_fail(
+		    port, check->err,
+		    "port \"%s\": on a trunk port, \"segment\" and \"native\" both name "
+		    "the segment of frames without a tag: give one of them",
+		    port->name);
+	if (port->trunk.count == 0 && !port->segment)
+		return conf_fail(port, check->err, "port \"%s\": key \"segment\" is missing",
+				 port->name);
+	if (!untagged && port->trunk.count == 0)
+		untagged = port->segment;
+	segment = untagged ? names_find(check->names[DESIRED_SEGMENT], untagged) : NULL;
+	if (untagged && !segment)
+		return conf_fail(port, check->err, "port \"%s\": there is no segment \"%.63s\"",
+				 port->name, untagged);
+	if (port->trunk.count && segment && segment->tags == TAGS_PASS)
+		return conf_fail(
+		    port, check->err,
+		    "port \"%s\": segment \"%s\" passes tags and cannot be native: its "
+		    "tagged frames would look like those of the trunk's VLANs",
+		    port->name, segment->name);
+	return port->trunk.count == 0 || check_trunk(check, port);
+}
+
 static bool check_port(const struct check *check, const struct port_conf *port)
 {
 	const struct port_ops *ops = port_ops_find(port->type);
@@ -345,9 +416,8 @@ static bool check_port(const struct check *check, const struct port_conf *port)
 				 "port \"%.63s\": key \"name\" is not a name (1 to 63 letters, "
 				 "digits, and characters of \"_.-\")",
 				 port->name);
-	if (!names_find(check->names[DESIRED_SEGMENT], port->segment))
-		return conf_fail(port, check->err, "port \"%s\": there is no segment \"%.63s\"",
-				 port->name, port->segment);
+	if (!check_port_segments(check, port))
+		return false;
 	for (size_t i = 0; i < port->macs.count; i++) {
 		char text[MAC_STRLEN];
 
@@ -405,4 +475,74 @@ int desired_check(const struct desired *desired, struct err *err)
 	for (int kind = 0; kind < DESIRED_KINDS; kind++)
 		names_destroy(check.names[kind]);
 	return ok ? 0 : -EINVAL;
+}
+
+/* ---- What is allowed, and said ---- */
+
+static const char *domain_of(const struct desired *desired, const char *segment)
+{
+	return desired_segment(desired, segment)->domain;
+}
+
+/* Appends a domain's name with what comes in front of it. */
+static void name_domain(char *text, size_t size, const char *before, const char *domain)
+{
+	size_t used = strlen(text);
+
+	if (*domain)
+		(void)snprintf(text + used, size - used, "%sdomain \"%s\"", before, domain);
+	else
+		(void)snprintf(text + used, size - used, "%sthe default domain", before);
+}
+
+/* The domains that a port's guest is in, if they are several. */
+static bool joined_domains(const struct desired *desired, const struct port_conf *port, char *text,
+			   size_t size)
+{
+	const struct trunk_conf *trunk = port->trunk.items;
+	const char *untagged = port_conf_untagged(port);
+	const char *first, *second = NULL;
+
+	if (port->trunk.count == 0)
+		return false;
+	first = domain_of(desired, untagged ? untagged : trunk[0].segment);
+	text[0] = '\0';
+	for (size_t i = 0; i < port->trunk.count; i++) {
+		const char *domain = domain_of(desired, trunk[i].segment);
+
+		if (strcmp(domain, first) == 0 || (second && strcmp(domain, second) == 0))
+			continue;
+		if (second) {
+			(void)snprintf(text + strlen(text), size - strlen(text), " and others");
+			return true;
+		}
+		second = domain;
+		name_domain(text, size, "", first);
+		name_domain(text, size, " and ", second);
+	}
+	return second != NULL;
+}
+
+void desired_warn(const struct desired *desired, const struct desired *former,
+		  void (*tell)(const char *text))
+{
+	char now[200], before[200];
+
+	for (size_t i = 0; i < desired->ports.count; i++) {
+		const struct port_conf *port = desired_port_at(desired, i), *was;
+		struct err said = {""};
+
+		if (!joined_domains(desired, port, now, sizeof(now)))
+			continue;
+		was = former ? desired_port(former, port->name) : NULL;
+		if (was && joined_domains(former, was, before, sizeof(before)) &&
+		    strcmp(now, before) == 0)
+			continue;
+		(void)conf_fail(
+		    port, &said,
+		    "warning: port \"%s\" joins %s: its guest may carry anything between "
+		    "them, since this version has no flow policy to say what",
+		    port->name, now);
+		tell(said.text);
+	}
 }

@@ -10,6 +10,7 @@
 #include "switchd/commit.h"
 #include "switchd/egress.h"
 #include "switchd/forward.h"
+#include "switchd/membership.h"
 #include "switchd/takeover.h"
 
 #define TRACE_FRAMES_MAX 1024u
@@ -108,6 +109,15 @@ static void do_port_del(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 	del_object(sw, conn, "port", args);
 }
 
+/* `segment` and `native` mean the same on a trunk port: one that is given replaces either. */
+static void replace_untagged(json_t *port, const json_t *args)
+{
+	if (json_object_get(args, "segment") && !json_object_get(args, "native"))
+		json_object_del(port, "native");
+	if (json_object_get(args, "native") && !json_object_get(args, "segment"))
+		json_object_del(port, "segment");
+}
+
 /* The port as it is desired now, with the given keys instead of its own. */
 static void do_port_set(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
@@ -128,6 +138,7 @@ static void do_port_set(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 		ctl_fail(conn, "out of memory");
 		return;
 	}
+	replace_untagged(merged, args);
 	memset(&next, 0, sizeof(next));
 	desired_copy(&next, &sw->desired);
 	ret = desired_del(&next, "port", port->conf->name, &err);
@@ -198,9 +209,9 @@ static void do_fdb_add(struct switchd *sw, struct ctl_conn *conn, json_t *args, 
 		ctl_fail(conn, "\"%s\" is neither static nor sticky", state);
 		return;
 	}
-	if (port->segment != segment) {
-		ctl_fail(conn, "port \"%s\" is in segment \"%s\", not in \"%s\"", port->conf->name,
-			 port->segment->conf.name, segment->conf.name);
+	if (!membership_of(port, segment)) {
+		ctl_fail(conn, "port \"%s\" is not in segment \"%s\"", port->conf->name,
+			 segment->conf.name);
 		return;
 	}
 	where.port = port->number;
@@ -251,18 +262,17 @@ static void do_fdb_flush(struct switchd *sw, struct ctl_conn *conn, json_t *args
 		port = need_port(sw, conn, args, "port");
 		if (!port)
 			return;
-		if (only && port->segment != only) {
+		if (only && !membership_of(port, only)) {
 			ctl_fail(conn, "port \"%s\" is not in segment \"%s\"", port->conf->name,
 				 only->conf.name);
 			return;
 		}
-		only = port->segment;
 	}
 	list_for_each (&sw->segments, it) {
 		struct segment *segment = container_of(it, struct segment, link);
 		struct fdb_where where = {.side = FDB_SIDE_LOCAL};
 
-		if (only && segment != only)
+		if ((only && segment != only) || (port && !membership_of(port, segment)))
 			continue;
 		if (port)
 			where.port = port->number;
@@ -465,6 +475,13 @@ static void do_trace(struct switchd *sw, struct ctl_conn *conn, json_t *args, in
 	(void)fd;
 	if (!port)
 		return;
+	if (!membership_next(port, NULL)) {
+		ctl_fail(conn,
+			 "port \"%s\" is in no segment: it stands for others, one for each "
+			 "interface",
+			 port->conf->name);
+		return;
+	}
 	if (json_array_size(frames) == 0 || json_array_size(frames) > TRACE_FRAMES_MAX) {
 		ctl_fail(conn, "trace takes 1 to %u frames", TRACE_FRAMES_MAX);
 		return;
@@ -589,7 +606,7 @@ static const struct {
 /* Names are strings wherever they stand: what is not would be taken for missing. */
 static bool names_are_strings(struct ctl_conn *conn, const json_t *args)
 {
-	static const char *const keys[] = {"name", "segment", "port", "to_port", "file"};
+	static const char *const keys[] = {"name", "segment", "native", "port", "to_port", "file"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const json_t *value = json_object_get(args, keys[i]);

@@ -99,12 +99,13 @@ static json_t *port_json(const struct port *port)
 {
 	/* Shown where they were given. */
 	static const char *const restrictions[] = {"macs", "addresses", "guard", "isolated"};
+	const char *untagged = port_conf_untagged(port->conf);
 	json_t *object = json_object();
 	json_t *conf;
 
 	json_object_set_new(object, "name", json_string(port->conf->name));
 	json_object_set_new(object, "type", json_string(port->ops->type));
-	json_object_set_new(object, "segment", json_string(port->conf->segment));
+	json_object_set_new(object, "segment", untagged ? json_string(untagged) : json_null());
 	json_object_set_new(object, "ifname", json_null());
 	json_object_set_new(object, "state", json_string(port_state_name(port)));
 	if (port->why[0] && !port->up)
@@ -118,6 +119,10 @@ static json_t *port_json(const struct port *port)
 
 		if (value)
 			json_object_set(object, restrictions[i], value);
+	}
+	if (port->conf->trunk.count) {
+		json_object_set(object, "trunk", json_object_get(conf, "trunk"));
+		json_object_set(object, "native", json_object_get(object, "segment"));
 	}
 	json_decref(conf);
 	json_object_set_new(object, "stats", stats_json(&port->stats));

@@ -2,6 +2,7 @@
 #include "switchd/egress.h"
 
 #include "encap/gso.h"
+#include "lib/packet.h"
 #include "switchd/capture.h"
 
 void egress_port(struct port *port, struct frame *frame)
@@ -51,9 +52,14 @@ static void outlet_add(struct outlet *out, struct frame *frame)
 
 /* ---- ports ---- */
 
-static void emit_to_port(void *arg, struct frame *segment)
+/* Where a tag stands beside the bytes, the frame goes to a trunk port: guests have it
+ * among them, and each has bytes of its own then. */
+static void emit_to_port(void *arg, struct frame *frame)
 {
-	outlet_add(arg, segment);
+	if (frame->tag.tpid && !packet_tag_put(frame))
+		frame_drop(frame, REASON_NO_BUFFER);
+	else
+		outlet_add(arg, frame);
 }
 
 /* Finishes what the guest at the other end does not finish itself. */
@@ -64,7 +70,7 @@ static void finish_for_port(struct outlet *out, struct frame *frame)
 	enum reason reason = REASON_NONE;
 
 	if (!missing) {
-		outlet_add(out, frame);
+		emit_to_port(out, frame);
 		return;
 	}
 	if (frame->offload.gso != FRAME_GSO_NONE) {
@@ -77,7 +83,7 @@ static void finish_for_port(struct outlet *out, struct frame *frame)
 	if (reason != REASON_NONE)
 		frame_drop(frame, reason);
 	else
-		outlet_add(out, frame);
+		emit_to_port(out, frame);
 }
 
 void egress_flush_port(struct port *port)

@@ -80,6 +80,7 @@ void event_fdb(void *arg, enum fdb_event event, const struct fdb_entry_info *ent
 
 void event_port(const struct port *port, const char *state)
 {
+	const char *untagged = port_conf_untagged(port->conf);
 	struct switchd *sw = port->runtime->sw;
 	json_t *json;
 
@@ -87,7 +88,7 @@ void event_port(const struct port *port, const char *state)
 		return;
 	json = event_new("port");
 	json_object_set_new(json, "port", json_string(port->conf->name));
-	json_object_set_new(json, "segment", json_string(port->conf->segment));
+	json_object_set_new(json, "segment", untagged ? json_string(untagged) : json_null());
 	json_object_set_new(json, "state", json_string(state));
 	if (port->why[0])
 		json_object_set_new(json, "why", json_string(port->why));

@@ -10,16 +10,18 @@
 #include "switchd/admission.h"
 #include "switchd/capture.h"
 #include "switchd/egress.h"
+#include "switchd/membership.h"
 
 /* The longest frame that is no superframe: the largest MTU of a TAP with two tags. */
 #define FRAME_PLAIN_MAX (65521u + ETH_HEADER_LEN + 2 * VLAN_TAG_LEN)
 
 /* One frame on its way. It came from a port or from an encap. */
 struct pass {
-	struct segment *segment;
-	struct port *port;	  /* NULL: from a wire */
-	struct segment_encap *se; /* NULL: from a port */
-	struct frame *frame;	  /* NULL once somebody has taken it */
+	struct segment *segment;   /* of a trunk port: known once the tag has been seen */
+	struct port *port;	   /* NULL: from a wire */
+	struct membership *member; /* of the port in the segment */
+	struct segment_encap *se;  /* NULL: from a port */
+	struct frame *frame;	   /* NULL once somebody has taken it */
 	struct packet packet;
 	struct fdb_where where;
 	json_t *trace;	  /* NULL in traffic; while it is set nothing may change */
@@ -74,43 +76,39 @@ static const char *where_text(const struct pass *p, const struct fdb_where *wher
 
 /* ---- 1. sanity ---- */
 
-/* A tag of VID 0 carries a priority and nothing else: the frame counts as untagged. */
-static bool strip_priority_tag(struct frame *frame)
+/*
+ * Which of a trunk port's segments the frame is in: by its tag, which comes off.
+ * A tag of VID 0 carries a priority and nothing else. Tags of 802.1ad are not
+ * the trunk's: they belong to the native segment's frame, which may not have any.
+ */
+static enum reason enter_from_trunk(struct pass *p)
 {
-	struct mac macs[2];
+	struct frame *frame = p->frame;
+	uint16_t tpid = 0, tci = 0, vid = 0;
+	bool tagged = packet_tag(frame, &tpid, &tci);
 
-	if (frame->tag.tpid) {
-		frame->tag.tpid = 0;
-		return true;
+	if (tagged && !packet_tag_whole(frame)) {
+		step(p, "sanity", "a tag that is cut off");
+		return REASON_TAGGED;
 	}
-	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
-		return false;
-	memcpy(frame->data + VLAN_TAG_LEN, macs, sizeof(macs));
-	return frame_pull(frame, VLAN_TAG_LEN);
-}
-
-/* A tag that came beside the bytes goes back among them, for all who send the frame on. */
-static bool put_tag_back(struct frame *frame)
-{
-	const uint16_t tag[2] = {htons(frame->tag.tpid), htons(frame->tag.tci)};
-	struct mac macs[2];
-	uint8_t *data;
-
-	if (!frame_writable(frame) || !frame_peek(frame, 0, sizeof(macs), macs))
-		return false;
-	data = frame_push(frame, VLAN_TAG_LEN);
-	if (!data)
-		return false;
-	memcpy(data, macs, sizeof(macs));
-	memcpy(data + sizeof(macs), tag, sizeof(tag));
-	frame->tag.tpid = 0;
-	return true;
-}
-
-/* One in the bytes may be cut off, or the type that follows it. */
-static bool tag_is_whole(const struct frame *frame)
-{
-	return frame->tag.tpid || frame->len >= ETH_HEADER_LEN + VLAN_TAG_LEN;
+	if (tpid == ETHERTYPE_CTAG)
+		vid = tci & 0xfff;
+	p->member = vid ? membership_of_vid(p->port, vid) : &p->port->untagged;
+	if (vid && !p->member) {
+		step(p, "sanity", "tag of VLAN %u, which this trunk port does not list", vid);
+		return REASON_TAGGED;
+	}
+	p->segment = p->member->segment;
+	if (!p->segment) {
+		step(p, "sanity", "no VLAN, and this trunk port has no native segment");
+		return tpid && tpid != ETHERTYPE_CTAG ? REASON_TAGGED : REASON_UNTAGGED;
+	}
+	if (vid == 0) {
+		step(p, "sanity", "no VLAN: native segment %s", p->segment->conf.name);
+		return REASON_NONE;
+	}
+	step(p, "sanity", "VLAN %u: segment %s", vid, p->segment->conf.name);
+	return packet_tag_cut(frame) ? REASON_NONE : REASON_NO_BUFFER;
 }
 
 static enum reason check_tags(struct pass *p)
@@ -120,16 +118,18 @@ static enum reason check_tags(struct pass *p)
 
 	if (!packet_tag(frame, &tpid, &tci))
 		return REASON_NONE;
-	if (tpid == ETHERTYPE_CTAG && (tci & 0xfff) == 0 && tag_is_whole(frame)) {
+	/* A tag of VID 0 carries a priority and nothing else: the frame counts as untagged. */
+	if (tpid == ETHERTYPE_CTAG && (tci & 0xfff) == 0 && packet_tag_whole(frame)) {
 		step(p, "sanity", "priority tag of VLAN 0 taken off");
-		if (!strip_priority_tag(frame))
+		if (!packet_tag_cut(frame))
 			return REASON_NO_BUFFER;
 		if (!packet_tag(frame, &tpid, &tci))
 			return REASON_NONE;
 	}
 	/* VID 4095 is reserved. */
-	if (p->segment->conf.tags == TAGS_PASS && (tci & 0xfff) != 0xfff && tag_is_whole(frame))
-		return frame->tag.tpid == 0 || put_tag_back(frame) ? REASON_NONE : REASON_NO_BUFFER;
+	if (p->segment->conf.tags == TAGS_PASS && (tci & 0xfff) != 0xfff && packet_tag_whole(frame))
+		return frame->tag.tpid == 0 || packet_tag_put(frame) ? REASON_NONE
+								     : REASON_NO_BUFFER;
 	step(p, "sanity", "tag of VLAN %u, and this segment carries none", tci & 0xfffu);
 	return REASON_TAGGED;
 }
@@ -162,6 +162,11 @@ static enum reason check_sanity(struct pass *p)
 	     mac_format(&eth.src, src), mac_format(&eth.dst, dst), ntohs(eth.type));
 	if (mac_is_group(&eth.src) || mac_is_zero(&eth.src))
 		return REASON_BAD_SOURCE;
+	if (p->port && p->port->trunk) {
+		reason = enter_from_trunk(p);
+		if (reason != REASON_NONE)
+			return reason;
+	}
 	if (is_reserved(p->segment, &eth.dst))
 		return REASON_RESERVED;
 	reason = check_tags(p);
@@ -229,15 +234,14 @@ static enum reason take_storm_token(struct pass *p)
 {
 	uint64_t rate = (uint64_t)p->segment->conf.storm;
 	uint64_t now = p->segment->sw->now;
-	struct port_runtime *rt;
+	struct membership *m = p->member;
 	uint64_t depth, tokens, cost;
 	bool enough;
 
 	if (!p->port || rate == 0)
 		return REASON_NONE;
-	rt = p->port->runtime;
 	depth = rate * 250 < 16000 ? 16000 : rate * 250;
-	tokens = rt->storm_tokens + (now - rt->storm_stamp) * rate;
+	tokens = m->storm_tokens + (now - m->storm_stamp) * rate;
 	if (tokens > depth)
 		tokens = depth;
 	/* A superframe costs what it becomes, but never more than there can be. */
@@ -248,8 +252,8 @@ static enum reason take_storm_token(struct pass *p)
 	step(p, "lookup", "counts against the storm limit of %llu frames a second",
 	     (unsigned long long)rate);
 	if (!p->trace) {
-		rt->storm_stamp = now;
-		rt->storm_tokens = enough ? tokens - cost : tokens;
+		m->storm_stamp = now;
+		m->storm_tokens = enough ? tokens - cost : tokens;
 	}
 	return enough ? REASON_NONE : REASON_STORM;
 }
@@ -293,20 +297,28 @@ static struct frame *frame_for(struct pass *p, bool last)
 	return frame;
 }
 
-static void to_port(struct pass *p, struct port *to, bool last)
+/* The tag of a trunk port's VLAN stands beside the bytes: others may share them. */
+static void to_port(struct pass *p, const struct membership *to, bool last)
 {
 	struct frame *frame;
 
 	p->receivers++;
 	if (p->trace) {
-		trace_to(p, json_pack("{s:s}", "port", to->conf->name));
+		json_t *json = json_pack("{s:s}", "port", to->port->conf->name);
+
+		if (to->vid)
+			json_object_set_new(json, "vid", json_integer(to->vid));
+		trace_to(p, json);
 		return;
 	}
 	frame = frame_for(p, last);
-	if (frame)
-		egress_port(to, frame);
-	else
-		to->stats.tx_drops[REASON_NO_BUFFER]++;
+	if (!frame) {
+		to->port->stats.tx_drops[REASON_NO_BUFFER]++;
+		return;
+	}
+	if (to->vid)
+		frame->tag = (struct frame_tag){ETHERTYPE_CTAG, to->vid};
+	egress_port(to->port, frame);
 }
 
 static void to_encap(struct pass *p, struct segment_encap *to, const struct ipaddr *dst, bool last)
@@ -360,9 +372,10 @@ static enum reason forward_unicast(struct pass *p, const struct fdb_where *where
 	enum reason reason;
 
 	if (where->side == FDB_SIDE_LOCAL) {
-		struct port *to = sw->port_by_number[where->port];
+		struct port *port = sw->port_by_number[where->port];
+		const struct membership *to = membership_of(port, p->segment);
 
-		reason = port_refuses(p, to);
+		reason = to ? port_refuses(p, port) : REASON_LINK_DOWN;
 		if (reason == REASON_NONE)
 			to_port(p, to, true);
 		return reason;
@@ -385,11 +398,11 @@ static enum reason flood(struct pass *p)
 	static const struct ipaddr everybody;
 	enum reason refused = REASON_NO_RECEIVER;
 	struct segment_encap *last_encap = NULL;
-	struct port *last_port = NULL;
+	const struct membership *last_port = NULL;
 
 	list_for_each (&p->segment->ports, it) {
-		struct port *to = container_of(it, struct port, by_segment);
-		enum reason reason = port_refuses(p, to);
+		const struct membership *to = container_of(it, struct membership, by_segment);
+		enum reason reason = port_refuses(p, to->port);
 
 		if (reason != REASON_NONE) {
 			if (reason != REASON_SAME_PORT)
@@ -508,17 +521,22 @@ static void relieve(struct switchd *sw)
 void forward_from_port(struct port *port, struct frame_batch *batch)
 {
 	struct pass p = {
-	    .segment = port->segment,
+	    .segment = port->untagged.segment,
 	    .port = port,
+	    .member = &port->untagged,
 	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
 	};
 
+	if (!membership_next(port, NULL)) { /* memory ran out when it was to join */
+		frame_batch_drop(batch, REASON_LINK_DOWN);
+		return;
+	}
 	for (unsigned i = 0; i < batch->count; i++) {
 		port->stats.rx_segments += offload_segments(batch->frame[i]);
 		process(&p, batch->frame[i], &port->stats);
 	}
 	batch->count = 0;
-	relieve(port->segment->sw);
+	relieve(port->runtime->sw);
 }
 
 void forward_from_encap(struct encap *encap, struct frame_batch *batch)
@@ -560,8 +578,9 @@ void forward_announce(struct segment *segment, struct frame *frame)
 json_t *forward_trace(struct port *port, struct frame *frame)
 {
 	struct pass p = {
-	    .segment = port->segment,
+	    .segment = port->untagged.segment,
 	    .port = port,
+	    .member = &port->untagged,
 	    .frame = frame,
 	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
 	};

@@ -358,6 +358,11 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static void print_warning(const char *text)
+{
+	(void)fprintf(stderr, "%s\n", text);
+}
+
 int main(int argc, char **argv)
 {
 	const char *config_file = CONFIG_FILE_DEFAULT;
@@ -403,6 +408,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (test) {
+		desired_warn(&desired, NULL, print_warning);
 		(void)printf("%s: good\n", config_file);
 		desired_clear(&desired);
 		return EXIT_SUCCESS;

@@ -25,6 +25,15 @@ static void sample(FILE *out, const char *name, const struct labels *labels, uin
 	(void)fprintf(out, "tvdswitch_%s{%s} %" PRIu64 "\n", name, labels->text, value);
 }
 
+/* Of a trunk port, the segment of its frames without a tag, if there is one. */
+static void label_port(struct labels *labels, const struct port *port)
+{
+	const char *untagged = port_conf_untagged(port->conf);
+
+	(void)snprintf(labels->text, sizeof(labels->text), "port=\"%s\",segment=\"%s\"",
+		       port->conf->name, untagged ? untagged : "");
+}
+
 /* One family of counters for both directions of each place. */
 static void each_place(const struct switchd *sw, FILE *out,
 		       void (*fn)(FILE *, const struct labels *, const struct stats *, void *),
@@ -35,8 +44,7 @@ static void each_place(const struct switchd *sw, FILE *out,
 	list_for_each (&((struct switchd *)sw)->ports, it) {
 		const struct port *port = container_of(it, struct port_runtime, link)->port;
 
-		(void)snprintf(labels.text, sizeof(labels.text), "port=\"%s\",segment=\"%s\"",
-			       port->conf->name, port->conf->segment);
+		label_port(&labels, port);
 		fn(out, &labels, &port->stats, arg);
 	}
 	list_for_each (&((struct switchd *)sw)->segments, it) {
@@ -127,8 +135,7 @@ static void states(const struct switchd *sw, FILE *out)
 	list_for_each (&((struct switchd *)sw)->ports, it) {
 		const struct port *port = container_of(it, struct port_runtime, link)->port;
 
-		(void)snprintf(labels.text, sizeof(labels.text), "port=\"%s\",segment=\"%s\"",
-			       port->conf->name, port->conf->segment);
+		label_port(&labels, port);
 		sample(out, "port_up", &labels, port->up);
 	}
 	head(out, "uplink_up", "gauge", "1 while the uplink can be sent through.");

@@ -9,14 +9,13 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
-#include "switchd/announce.h"
 #include "switchd/capture.h"
 #include "switchd/egress.h"
 #include "switchd/events.h"
 #include "switchd/inherit.h"
+#include "switchd/membership.h"
 #include "switchd/notify.h"
 #include "switchd/ports.h"
-#include "switchd/segment.h"
 
 LOG_MODULE("port");
 
@@ -30,18 +29,6 @@ const char *port_state_name(const struct port *port)
 	if (port->conf->state == PORT_LOCKED)
 		return "locked";
 	return port->up ? "up" : "down";
-}
-
-static struct fdb_where where_of(const struct port *port)
-{
-	return (struct fdb_where){.side = FDB_SIDE_LOCAL, .port = port->number};
-}
-
-/* A station whose address the configuration names is here before it speaks. */
-static void announce_port(struct port *port)
-{
-	if (!mac_is_zero(&port->mac))
-		announce_station(port->segment, &port->mac);
 }
 
 void ports_changed(struct port *port)
@@ -111,13 +98,12 @@ static void try_open(struct port *port)
 	char before[sizeof(port->why)];
 
 	memcpy(before, port->why, sizeof(before));
-	port->mtu = segment_port_mtu(port->segment);
+	membership_update_mtu(port);
 	if (adopt(port) == 0 || port->ops->open(port) == 0) {
 		rt->retry_after = RETRY_FIRST;
-		segment_update_merge(port->segment);
 		store(port);
 		ports_changed(port);
-		announce_port(port);
+		membership_opened(port);
 		return;
 	}
 	port->up = false;
@@ -161,11 +147,9 @@ static void close_port(struct port *port)
 
 void ports_lost(struct port *port, const char *why)
 {
-	struct fdb_where where = where_of(port);
-
 	close_port(port);
 	(void)snprintf(port->why, sizeof(port->why), "interface lost: %.100s", why);
-	(void)fdb_flush(port->segment->sw->fdb, port->segment->number, &where, false);
+	membership_flush(port, false);
 	ports_changed(port);
 	try_open(port);
 }
@@ -213,18 +197,14 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 	port->ops = ops;
 	port->host = &sw->port_host;
 	port->conf = copy;
-	port->segment = switchd_segment(sw, conf->segment);
 	port->runtime = rt;
 	list_init(&port->captures);
-	list_init(&port->by_segment);
 	rt->sw = sw;
 	rt->of = wildcard;
 	rt->wildcard = port_is_wildcard(ops, conf);
 	rt->port = port;
 	rt->conf = copy;
 	rt->retry_after = RETRY_FIRST;
-	rt->storm_stamp = sw->now;
-	rt->storm_tokens = UINT32_MAX;
 	list_init(&rt->dirty);
 	list_add_tail(&sw->ports, &rt->link);
 	ev_timer_init(&rt->retry, on_retry, 0., 0.);
@@ -233,7 +213,7 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 		ports_wildcard_changed(port);
 		return port;
 	}
-	list_add_tail(&port->segment->ports, &port->by_segment);
+	membership_update(port);
 	try_open(port);
 	return port;
 
@@ -249,25 +229,21 @@ fail:
 void port_destroy(struct port *port)
 {
 	struct port_runtime *rt;
-	struct fdb_where where;
 	struct switchd *sw;
 
 	if (!port)
 		return;
 	rt = port->runtime;
 	sw = rt->sw;
-	where = where_of(port);
 	if (rt->wildcard)
 		ports_drop_children(port);
 	egress_flush(sw); /* what came from here counts late drops here */
 	close_port(port);
 	ports_changed(port);
 	capture_port_gone(port);
-	(void)fdb_flush(sw->fdb, port->segment->number, &where, true);
+	membership_clear(port);
 	sw->port_by_number[port->number] = NULL;
 	names_del(sw->port_names, port->conf->name);
-	list_del(&port->by_segment);
-	segment_update_merge(port->segment);
 	list_del(&rt->link);
 	conf_clear(port->ops->schema, rt->conf);
 	free(rt->conf);
@@ -275,35 +251,11 @@ void port_destroy(struct port *port)
 	free(port);
 }
 
-/* Another segment: what was learned stays behind, and the new one is told. */
-static void move_to_segment(struct port *port, struct segment *segment)
-{
-	struct fdb_where where = where_of(port);
-
-	if (segment == port->segment)
-		return;
-	(void)fdb_flush(segment->sw->fdb, port->segment->number, &where, true);
-	list_del(&port->by_segment);
-	segment_update_merge(port->segment);
-	port->segment = segment;
-	if (port->runtime->wildcard)
-		return;
-	list_add_tail(&segment->ports, &port->by_segment);
-	segment_update_merge(segment);
-	if (port->mtu != segment_port_mtu(segment)) {
-		port->mtu = segment_port_mtu(segment);
-		if (port->state && port->ops->mtu_changed)
-			port->ops->mtu_changed(port);
-	}
-	announce_port(port);
-}
-
 void port_reconf(struct port *port, const struct port_conf *conf)
 {
 	struct port_runtime *rt = port->runtime;
 	void *copy = calloc(1, port->ops->schema->size);
 	bool was_locked = port->conf->state == PORT_LOCKED;
-	struct fdb_where where = where_of(port);
 	int ret = PORT_RESTART;
 
 	if (!copy)
@@ -320,10 +272,11 @@ void port_reconf(struct port *port, const struct port_conf *conf)
 	free(rt->conf);
 	rt->conf = copy;
 	port->conf = copy;
-	move_to_segment(port, switchd_segment(rt->sw, port->conf->segment));
+	if (!rt->wildcard)
+		membership_update(port);
 	/* A locked port is nobody's location (reliability: learned 0). */
 	if (!was_locked && port->conf->state == PORT_LOCKED)
-		(void)fdb_flush(rt->sw->fdb, port->segment->number, &where, false);
+		membership_flush(port, false);
 	if (was_locked != (port->conf->state == PORT_LOCKED))
 		event_port(port, port_state_name(port));
 	if (rt->wildcard)

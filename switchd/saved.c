@@ -9,6 +9,7 @@
 
 #include "lib/ctl_line.h"
 #include "lib/names.h"
+#include "switchd/membership.h"
 
 #define FILE_MOST (1u << 30) /* bytes: some millions of entries */
 #define WRITE_AT  65536u
@@ -368,10 +369,10 @@ static bool place(const struct switchd *sw, const struct segment *segment,
 		  const struct entry *entry, struct fdb_where *where)
 {
 	if (entry->port) {
-		const struct port *port = switchd_port(sw, entry->port);
+		struct port *port = switchd_port(sw, entry->port);
 
 		*where = (struct fdb_where){.side = FDB_SIDE_LOCAL};
-		if (!port || port->segment != segment ||
+		if (!port || !membership_of(port, segment) ||
 		    (entry->state == FDB_LEARNED && port->conf->state == PORT_LOCKED))
 			return false;
 		where->port = port->number;

@@ -11,6 +11,7 @@
 #include "lib/packet.h"
 #include "switchd/capture.h"
 #include "switchd/egress.h"
+#include "switchd/membership.h"
 
 LOG_MODULE("segment");
 
@@ -314,13 +315,8 @@ void segment_update_mtu(struct segment *segment)
 	if (mtu == segment->mtu)
 		return;
 	segment->mtu = mtu;
-	list_for_each (&segment->ports, it) {
-		struct port *port = container_of(it, struct port, by_segment);
-
-		port->mtu = segment_port_mtu(segment);
-		if (port->state && port->ops->mtu_changed)
-			port->ops->mtu_changed(port);
-	}
+	list_for_each (&segment->ports, it)
+		membership_update_mtu(container_of(it, struct membership, by_segment)->port);
 }
 
 void segment_update_merge(struct segment *segment)
@@ -328,7 +324,8 @@ void segment_update_merge(struct segment *segment)
 	bool merge = false;
 
 	list_for_each (&segment->ports, it)
-		merge |= container_of(it, struct port, by_segment)->offloads & OFFLOAD_TSO4;
+		merge |=
+		    container_of(it, struct membership, by_segment)->port->offloads & OFFLOAD_TSO4;
 	for (size_t i = 0; i < segment->encap_count; i++)
 		segment->encaps[i]->encap.merge = merge;
 }

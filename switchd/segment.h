@@ -14,7 +14,7 @@
  */
 struct segment *segment_create(struct switchd *sw, const struct segment_conf *conf);
 
-/* Its ports must be gone. NULL is fine. */
+/* Its ports must have left. NULL is fine. */
 void segment_destroy(struct segment *segment);
 
 /* Applies a changed configuration, touching only what differs. 0 or -ENOMEM. */

@@ -128,9 +128,10 @@ static int parse_maybe_name(struct cli_call *call, char *const *words, struct er
  * switchd knows best which keys there are.
  */
 static const char *const port_keys[] = {
-    "type",	 "segment",   "ifname",	    "netns",	"mac",	     "mtu",	 "state",  "macs",
-    "addresses", "isolated",  "interface",  "take",	"path",	     "local",	 "remote", "mode",
-    "group",	 "guard.arp", "guard.dhcp", "guard.ra", "guard.mac", "guard.ip", NULL};
+    "type",	"segment",   "ifname",	 "netns",     "mac",	    "mtu",	"state",
+    "macs",	"addresses", "isolated", "interface", "take",	    "path",	"local",
+    "remote",	"mode",	     "group",	 "guard.arp", "guard.dhcp", "guard.ra", "guard.mac",
+    "guard.ip", "trunk",     "native",	 NULL};
 
 static const char *const segment_keys[] = {"id",	   "domain", "ageing",	 "fdb_max",
 					   "fdb_port_max", "tags",   "reserved", "isolated",
@@ -140,6 +141,47 @@ static const char *const encap_keys[] = {
     "encap",	 "uplink",     "relay", "group",    "peers",	 "sources", "nibbles",
     "ttl",	 "transport",  "port",	"oversize", "clamp_mss", "vid",	    "priority",
     "outer_vid", "outer_tpid", "mvrp",	"gvrp",	    "vni",	 NULL};
+
+/* One VID=SEGMENT, which is not ended by a NUL, into a list. */
+static int put_vlan(json_t *list, const char *item, size_t len, struct err *err)
+{
+	size_t digits = strspn(item, "0123456789");
+	json_t *vlan;
+
+	if (digits == 0 || digits > 4 || digits >= len || item[digits] != '=' || digits + 1 == len)
+		return err_set(err, EINVAL,
+			       "'%.*s' is not VID=SEGMENT; 'trunk' is a list such as "
+			       "101=alpha,102=beta",
+			       (int)(len < 80 ? len : 80), item);
+	vlan = json_pack("{s:i, s:s%}", "vid", (int)strtol(item, NULL, 10), "segment",
+			 item + digits + 1, len - digits - 1);
+	if (!vlan || json_array_append_new(list, vlan) < 0)
+		return err_set(err, EINVAL, "'%.*s' is not UTF-8", (int)(len < 80 ? len : 80),
+			       item);
+	return 0;
+}
+
+/* "101=alpha,102=beta"; nothing stands for no VLANs. */
+static int put_trunk(json_t *object, const char *value, struct err *err)
+{
+	json_t *list = json_array();
+	int rc = 0;
+
+	if (json_object_get(object, "trunk"))
+		rc = err_set(err, EINVAL, "'trunk' is given twice");
+	while (rc == 0 && *value) {
+		size_t len = strcspn(value, ",");
+
+		rc = put_vlan(list, value, len, err);
+		value += len;
+		if (*value && *++value == '\0' && rc == 0)
+			rc = err_set(err, EINVAL, "'trunk' ends with a comma");
+	}
+	if (rc == 0 && json_object_set(object, "trunk", list) < 0)
+		rc = err_set(err, EINVAL, "out of memory");
+	json_decref(list);
+	return rc;
+}
 
 /* One key and its value into an object. Advances by both. */
 static int take_pair(json_t *object, const char *const *keys, char *const **words, struct err *err)
@@ -154,6 +196,8 @@ static int take_pair(json_t *object, const char *const *keys, char *const **word
 	if (!value)
 		return err_set(err, EINVAL, "'%s' needs a value", key);
 	*words += 2;
+	if (keys == port_keys && strcmp(key, "trunk") == 0)
+		return put_trunk(object, value, err);
 	return put_dotted(object, key, value, err);
 }
 
@@ -165,7 +209,8 @@ static int parse_port_add(struct cli_call *call, char *const *words, struct err 
 		rc = take_pair(call->args, port_keys, &words, err);
 	if (rc == 0 && !json_object_get(call->args, "type"))
 		rc = err_set(err, EINVAL, "'type' is missing: type tap, for example");
-	if (rc == 0 && !json_object_get(call->args, "segment"))
+	if (rc == 0 && !json_object_get(call->args, "segment") &&
+	    !json_object_get(call->args, "trunk"))
 		rc = err_set(err, EINVAL, "'segment' is missing");
 	return rc;
 }
@@ -436,8 +481,8 @@ static int parse_level(struct cli_call *call, char *const *words, struct err *er
 const struct cli_command cli_commands[] = {
 	{"status", NULL, "", "status", CLI_OBJECT, NULL},
 	{"port", "show", "[NAME]", "port.show", CLI_SHOW, parse_maybe_name},
-	{"port", "add", "NAME type TYPE segment SEGMENT [KEY VALUE]...", "port.add", CLI_CHANGE, parse_port_add},
-	{"port", "set", "NAME [state {open|locked}] [KEY VALUE]...", "port.set", CLI_CHANGE, parse_port_set},
+	{"port", "add", "NAME type TYPE {segment SEGMENT | trunk VID=SEGMENT,... [native SEGMENT]} [KEY VALUE]...", "port.add", CLI_CHANGE, parse_port_add},
+	{"port", "set", "NAME [state {open|locked}] [trunk VID=SEGMENT,...] [KEY VALUE]...", "port.set", CLI_CHANGE, parse_port_set},
 	{"port", "del", "NAME", "port.del", CLI_CHANGE, parse_name},
 	{"segment", "show", "[NAME]", "segment.show", CLI_SHOW, parse_maybe_name},
 	{"segment", "add", "NAME [KEY VALUE]... [encap TYPE uplink UPLINK [KEY VALUE]...]...", "segment.add", CLI_CHANGE, parse_segment_add},

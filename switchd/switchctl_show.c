@@ -170,6 +170,21 @@ static void show_state(json_t *item)
 	show_value(item, "why", " (", ")");
 }
 
+/* As `port set` takes it. */
+static void show_trunk(json_t *item)
+{
+	json_t *list = take(item, "trunk"), *vlan;
+	size_t i;
+
+	json_array_foreach(list, i, vlan)
+	{
+		(void)fputs(i ? "," : " trunk ", stdout);
+		show_value(vlan, "vid", "", "=");
+		show_value(vlan, "segment", "", "");
+	}
+	json_decref(list);
+}
+
 static void show_port(json_t *item)
 {
 	static const char *const keys[] = {"ifname", "netns", "mac", "mtu", "owner", NULL};
@@ -177,7 +192,11 @@ static void show_port(json_t *item)
 
 	show_value(item, "name", "", ":");
 	show_key(item, "type");
+	if (json_object_get(item, "trunk"))
+		(void)json_object_del(item, "segment"); /* that is "native" again */
 	show_key(item, "segment");
+	show_trunk(item);
+	show_key(item, "native");
 	show_state(item);
 	show_keys(item, keys);
 	show_stats(stats);

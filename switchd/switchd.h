@@ -52,7 +52,7 @@ struct segment {
 	uint16_t reserved; /* bit n: 01-80-C2-00-00-0n passes */
 	unsigned mtu;	   /* the largest guest MTU that fits */
 	uint32_t last_side;
-	struct list ports; /* by port.by_segment */
+	struct list ports; /* of struct membership */
 	struct segment_encap **encaps;
 	size_t encap_count;
 	struct list captures; /* of struct capture */
@@ -67,9 +67,8 @@ struct port_runtime {
 	void *conf; /* owned; described by port.ops->schema */
 	ev_timer retry;
 	double retry_after;
-	uint64_t storm_tokens; /* in thousandths of a frame */
-	uint64_t storm_stamp;
 	bool counted_up; /* the state that was last announced */
+	bool astray;	 /* a segment went from under it: it has to join again */
 	bool wildcard;	 /* stands for ports of its own, one for each interface */
 	struct port *of; /* such a port: its wildcard, without which it is not */
 	bool stored;	 /* systemd keeps the descriptor too */

@@ -23,6 +23,7 @@ struct json_t;
 struct port;
 struct rtnl;
 struct rtnl_link;
+struct trunk;
 
 /* What the host offers to every port. One per switchd. */
 struct port_host {
@@ -50,6 +51,16 @@ struct port_host {
 /* Room for whoever has an interface. */
 #define PORT_OWNER_STRLEN 100
 
+/* A port's place in a segment; membership.h has what is done with it. */
+struct membership {
+	struct port *port;
+	struct segment *segment; /* NULL: in none */
+	struct list by_segment;	 /* in segment.ports */
+	uint16_t vid;		 /* of the guest's tags there; 0: its frames have none */
+	uint64_t storm_tokens;	 /* in thousandths of a frame */
+	uint64_t storm_stamp;
+};
+
 struct port {
 	const struct port_ops *ops;
 	struct port_host *host;
@@ -66,8 +77,8 @@ struct port {
 	struct frame_batch out; /* to be sent at the end of this turn */
 
 	/* The host's, not for port types. */
-	struct segment *segment;
-	struct list by_segment;
+	struct membership untagged; /* where frames without a tag belong */
+	struct trunk *trunk;	    /* and those with one; NULL: an access port */
 	struct list captures;
 	struct port_runtime *runtime;
 };
@@ -163,10 +174,7 @@ struct port_ops {
 	     .type = CONF_STRING,                                                                  \
 	     .offset = offsetof(type_, common.type),                                               \
 	     .required = true},                                                                    \
-	    {.name = "segment",                                                                    \
-	     .type = CONF_STRING,                                                                  \
-	     .offset = offsetof(type_, common.segment),                                            \
-	     .required = true},                                                                    \
+	    {.name = "segment", .type = CONF_STRING, .offset = offsetof(type_, common.segment)},   \
 	    {.name = "state",                                                                      \
 	     .type = CONF_ENUM,                                                                    \
 	     .offset = offsetof(type_, common.state),                                              \
@@ -181,11 +189,10 @@ struct port_ops {
 	     .schema = &guard_schema},                                                             \
 	    {.name = "isolated", .type = CONF_BOOL, .offset = offsetof(type_, common.isolated)},   \
 	    {.name = "trunk",                                                                      \
-	     .type = CONF_LATER,                                                                   \
-	     .text = "trunk ports come with 802.1Q, which this version does not have"},            \
-	    {.name = "native",                                                                     \
-	     .type = CONF_LATER,                                                                   \
-	     .text = "trunk ports come with 802.1Q, which this version does not have"},            \
+	     .type = CONF_OBJECTS,                                                                 \
+	     .offset = offsetof(type_, common.trunk),                                              \
+	     .schema = &trunk_schema},                                                             \
+	    {.name = "native", .type = CONF_STRING, .offset = offsetof(type_, common.native)},     \
 	{                                                                                          \
 		.name = "services", .type = CONF_LATER,                                            \
 		.text =                                                                            \
@@ -194,6 +201,7 @@ struct port_ops {
 
 extern const char *const port_admin_words[];  /* config.c */
 extern const struct conf_schema guard_schema; /* config.c */
+extern const struct conf_schema trunk_schema; /* config.c */
 
 /* The port type of that name, or NULL. */
 const struct port_ops *port_ops_find(const char *type);

@@ -18,6 +18,7 @@
 #include "lib/names.h"
 #include "switchd/egress.h"
 #include "switchd/forward.h"
+#include "switchd/membership.h"
 #include "switchd/ports.h"
 #include "switchd/segment.h"
 #include "switchd/switchd.h"
@@ -295,10 +296,10 @@ static inline void fx_conf(const struct conf_schema *schema, const char *text, v
 
 	FX_CHECK(json);
 	json_object_set_new(json, "name", json_string(name));
-	if (segment) {
+	if (schema != &segment_schema)
 		json_object_set_new(json, "type", json_string("fake"));
+	if (segment)
 		json_object_set_new(json, "segment", json_string(segment));
-	}
 	if (!conf_parse_json(schema, json, conf, &err)) {
 		(void)fprintf(stderr, "%s: %s\n", text, err.text);
 		abort();
@@ -323,7 +324,8 @@ static inline struct segment *fx_segment(struct fx *fx, const char *name, const 
 	return segment;
 }
 
-/* Like port_create(), but with fake operations. Takes no offloads to begin with. */
+/* Like port_create(), but with fake operations. Takes no offloads to begin with. The
+ * segment is NULL for a trunk port without native one; its list is in the text. */
 static inline struct fx_port *fx_port(struct fx *fx, struct segment *segment, const char *name,
 				      const char *text)
 {
@@ -333,7 +335,7 @@ static inline struct fx_port *fx_port(struct fx *fx, struct segment *segment, co
 	struct port_conf *conf = calloc(1, sizeof(*conf));
 
 	FX_CHECK(port && rt && conf && fx->port_count < FX_PORTS);
-	fx_conf(&fx_port_schema, text, conf, name, segment->conf.name);
+	fx_conf(&fx_port_schema, text, conf, name, segment ? segment->conf.name : NULL);
 	conf->owner = OWNER_FILE;
 	FX_CHECK(names_add(fx->sw.port_names, name, port) == 0);
 	port->ops = &fx_port_ops;
@@ -342,19 +344,16 @@ static inline struct fx_port *fx_port(struct fx *fx, struct segment *segment, co
 	port->number = fx->port_count;
 	port->state = fp;
 	port->up = true;
-	port->segment = segment;
 	port->runtime = rt;
 	list_init(&port->captures);
-	list_add_tail(&segment->ports, &port->by_segment);
 	rt->sw = &fx->sw;
 	rt->port = port;
 	rt->conf = conf;
-	rt->storm_stamp = fx->sw.now;
-	rt->storm_tokens = UINT32_MAX;
 	rt->counted_up = true;
 	list_init(&rt->dirty);
 	list_add_tail(&fx->sw.ports, &rt->link);
 	fx->sw.port_by_number[port->number] = port;
+	membership_update(port);
 	fx->port_count++;
 	fp->port = port;
 	return fp;

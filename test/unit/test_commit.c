@@ -19,6 +19,7 @@
 
 #include "lib/log.h"
 #include "switchd/commit.h"
+#include "switchd/membership.h"
 #include "switchd/ports.h"
 #include "switchd/rtnl.h"
 #include "test/unit/craft.h"
@@ -99,7 +100,8 @@ static void learn_at_port(const char *name, unsigned n)
 	struct fdb_where where = {.side = FDB_SIDE_LOCAL, .port = port->number};
 	struct mac mac = station(n);
 
-	assert_int_equal(fdb_learn(sw.fdb, port->segment->number, &mac, &where, sw.now), FDB_NEW);
+	assert_int_equal(fdb_learn(sw.fdb, port->untagged.segment->number, &mac, &where, sw.now),
+			 FDB_NEW);
 }
 
 static void learn_at_wire(const char *segment, unsigned wire, const char *host, unsigned n)
@@ -164,7 +166,7 @@ static void everything_is_where_the_configuration_has_it(void **state)
 	assert_int_equal(list_length(&sw.ports), 3);
 	assert_int_equal(list_length(&s->ports), 2);
 	assert_int_equal(list_length(&t->ports), 1);
-	assert_ptr_equal(switchd_port(&sw, "c")->segment, t);
+	assert_ptr_equal(switchd_port(&sw, "c")->untagged.segment, t);
 	assert_ptr_equal(sw.segment_by_number[s->number], s);
 	assert_ptr_equal(s->encaps[0]->uplink, switchd_uplink(&sw, "lan"));
 	assert_int_equal(s->encaps[0]->encap.network_id, 1);
@@ -280,7 +282,7 @@ static void a_port_moves_between_segments(void **state)
 	load(HEAD "segments = (" WIRE_S "," PLAIN_T ");"
 		  "ports = (" PORT("a", "t") "," PORT("b", "s") "," PORT("c", "t") ");");
 	assert_ptr_equal(switchd_port(&sw, "a"), before.a);
-	assert_ptr_equal(before.a->segment, before.t);
+	assert_ptr_equal(before.a->untagged.segment, before.t);
 	assert_int_equal(list_length(&before.s->ports), 1);
 	assert_int_equal(list_length(&before.t->ports), 2);
 	assert_int_equal(before.a->stats.rx_frames, 77);
@@ -290,20 +292,138 @@ static void a_port_moves_between_segments(void **state)
 	assert_non_null(lookup("t", 3));
 }
 
+/* The guests of its ports keep their interfaces. */
 static void another_id_makes_a_segment_anew(void **state)
 {
-	const struct port *c;
+	const struct port *a, *c;
 
 	(void)state;
 	settle();
+	a = switchd_port(&sw, "a");
 	c = switchd_port(&sw, "c");
 	load(HEAD "segments = ( { name = \"s\"; id = 2; encap = ( { type = \"etherip\"; uplink = "
 		  "\"lan\"; } ); }," PLAIN_T "); ports = (" PORT("a", "s") "," PORT("c", "t") ");");
 	assert_int_equal(switchd_segment(&sw, "s")->encaps[0]->encap.network_id, 2);
 	assert_int_equal(fdb_segment_count(sw.fdb, switchd_segment(&sw, "s")->number), 0);
-	assert_int_equal(switchd_port(&sw, "a")->stats.rx_frames, 0);
+	assert_ptr_equal(switchd_port(&sw, "a"), a);
+	assert_int_equal(a->stats.rx_frames, 77);
+	assert_ptr_equal(a->untagged.segment, switchd_segment(&sw, "s"));
+	assert_int_equal(list_length(&switchd_segment(&sw, "s")->ports), 1);
 	assert_ptr_equal(switchd_port(&sw, "c"), c);
 	assert_non_null(lookup("t", 3));
+}
+
+/* ---- trunk ports ---- */
+
+#define TRUNK(list, more)                                                                          \
+	"{ name = \"r\"; type = \"tap\"; netns = \"tvd-none\"; trunk = (" list "); " more " }"
+#define VLAN(vid, segment) "{ vid = " #vid "; segment = \"" segment "\"; }"
+#define PLAIN(name)	   "{ name = \"" name "\"; }"
+#define TRUNKED(segments, port)                                                                    \
+	"log_level = \"error\"; segments = (" segments "); ports = (" port ");"
+
+static bool member(const char *segment, unsigned vid)
+{
+	struct segment *s = switchd_segment(&sw, segment);
+	struct port *r = switchd_port(&sw, "r");
+	const struct membership *m = membership_of(r, s);
+
+	assert_true(!m || (m->port == r && m->segment == s && !list_empty(&m->by_segment)));
+	if (m && vid)
+		assert_ptr_equal(membership_of_vid(r, (uint16_t)vid), m);
+	return m && m->vid == vid;
+}
+
+/* The station of that number is at the trunk port in this segment. */
+static void learn_at_trunk(const char *segment, unsigned n)
+{
+	struct fdb_where where = {.side = FDB_SIDE_LOCAL, .port = switchd_port(&sw, "r")->number};
+	struct mac mac = station(n);
+
+	assert_int_equal(
+	    fdb_learn(sw.fdb, switchd_segment(&sw, segment)->number, &mac, &where, sw.now),
+	    FDB_NEW);
+}
+
+static void a_trunk_changes_only_where_its_list_does(void **state)
+{
+	const struct port *r;
+
+	(void)state;
+	load(TRUNKED(PLAIN("s") "," PLAIN("t") "," PLAIN("u"),
+		     TRUNK(VLAN(101, "s") "," VLAN(100, "t"), "")));
+	r = switchd_port(&sw, "r");
+	assert_true(member("s", 101) && member("t", 100) && !member("u", 0));
+	learn_at_trunk("s", 1);
+	learn_at_trunk("t", 2);
+	/* One goes, one comes, and the native segment; another number keeps the stations. */
+	load(TRUNKED(PLAIN("s") "," PLAIN("t") "," PLAIN("u"),
+		     TRUNK(VLAN(7, "s") "," VLAN(9, "u"), "native = \"t\";")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_true(member("s", 7) && member("u", 9) && member("t", 0));
+	assert_null(membership_of_vid(r, 101));
+	assert_non_null(lookup("s", 1));
+	assert_non_null(lookup("t", 2));
+	load(TRUNKED(PLAIN("s") "," PLAIN("t") "," PLAIN("u"), TRUNK(VLAN(9, "u"), "")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_null(lookup("s", 1));
+	assert_null(lookup("t", 2));
+	assert_true(list_empty(&switchd_segment(&sw, "s")->ports));
+	/* An access port, and a trunk again. */
+	load(TRUNKED(PLAIN("s") "," PLAIN("u"), PORT("r", "u")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_null(r->trunk);
+	assert_true(member("u", 0));
+	load(TRUNKED(PLAIN("s") "," PLAIN("u"), TRUNK(VLAN(1, "s"), "segment = \"u\";")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_true(member("s", 1) && member("u", 0));
+}
+
+static void a_segment_that_goes_leaves_the_rest_of_a_trunk(void **state)
+{
+	const struct port *r;
+
+	(void)state;
+	load(TRUNKED(PLAIN("s") ", { name = \"t\"; id = 5; }",
+		     TRUNK(VLAN(101, "s") "," VLAN(102, "t"), "")));
+	r = switchd_port(&sw, "r");
+	learn_at_trunk("s", 1);
+	learn_at_trunk("t", 2);
+	load(TRUNKED(PLAIN("s") ", { name = \"t\"; id = 6; }",
+		     TRUNK(VLAN(101, "s") "," VLAN(102, "t"), "")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_true(member("s", 101) && member("t", 102));
+	assert_non_null(lookup("s", 1));
+	assert_null(lookup("t", 2));
+	learn_at_trunk("t", 2);
+	load(TRUNKED(PLAIN("s"), TRUNK(VLAN(101, "s"), "")));
+	assert_ptr_equal(switchd_port(&sw, "r"), r);
+	assert_true(member("s", 101));
+	assert_non_null(lookup("s", 1));
+	load(TRUNKED(PLAIN("s"), PORT("q", "s")));
+	assert_null(switchd_port(&sw, "r"));
+	assert_null(lookup("s", 1));
+	assert_int_equal(list_length(&switchd_segment(&sw, "s")->ports), 1);
+}
+
+static void a_trunk_fits_the_narrowest_of_its_segments(void **state)
+{
+	struct port *r;
+
+	(void)state;
+	load(TRUNKED(PLAIN("s") "," PLAIN("t"), TRUNK(VLAN(1, "s") "," VLAN(2, "t"), "")));
+	r = switchd_port(&sw, "r");
+	assert_int_equal(r->mtu, 0);
+	/* What segment_update_mtu() finds with encaps that are open. */
+	switchd_segment(&sw, "s")->mtu = 1464;
+	switchd_segment(&sw, "s")->encap_count = 1;
+	membership_update_mtu(r);
+	assert_int_equal(r->mtu, 1464);
+	switchd_segment(&sw, "t")->mtu = 1450;
+	switchd_segment(&sw, "t")->encap_count = 1;
+	membership_update_mtu(r);
+	assert_int_equal(r->mtu, 1450);
+	switchd_segment(&sw, "s")->encap_count = switchd_segment(&sw, "t")->encap_count = 0;
 }
 
 /* ---- what changes under way ---- */
@@ -520,6 +640,7 @@ static void a_reload_keeps_what_others_than_the_file_made(void **state)
 struct choice {
 	bool segment[SEGMENTS];
 	unsigned id[SEGMENTS], port[PORTS], wires[SEGMENTS];
+	unsigned trunk[PORTS]; /* bit s: also in segment s, by VID 100 + s */
 };
 
 static void choose(struct choice *choice, uint64_t *rnd)
@@ -533,6 +654,11 @@ static void choose(struct choice *choice, uint64_t *rnd)
 		unsigned s = craft_below(rnd, SEGMENTS + 2);
 
 		choice->port[i] = s < SEGMENTS && choice->segment[s] ? s : SEGMENTS;
+		choice->trunk[i] = 0;
+		for (unsigned t = 0; t < SEGMENTS && craft_below(rnd, 2); t++) {
+			if (choice->segment[t] && t != s)
+				choice->trunk[i] |= 1u << t;
+		}
 	}
 }
 
@@ -562,8 +688,16 @@ static void write_choice(const struct choice *choice, char *text, size_t size)
 			continue;
 		(void)fprintf(out,
 			      "%s{ name = \"p%u\"; type = \"tap\"; segment = \"s%u\"; netns = "
-			      "\"tvd-none-%u\"; }",
+			      "\"tvd-none-%u\"; trunk = (",
 			      sep, i, choice->port[i], i);
+		sep = "";
+		for (unsigned t = 0; t < SEGMENTS; t++) {
+			if (!(choice->trunk[i] & 1u << t))
+				continue;
+			(void)fprintf(out, "%s{ vid = %u; segment = \"s%u\"; }", sep, 100 + t, t);
+			sep = ",";
+		}
+		(void)fputs("); }", out);
 		sep = ",";
 	}
 	(void)fputs(");", out);
@@ -572,7 +706,7 @@ static void write_choice(const struct choice *choice, char *text, size_t size)
 
 static void check_choice(const struct choice *choice)
 {
-	size_t segments = 0, ports = 0, wires = 0;
+	size_t segments = 0, ports = 0, wires = 0, memberships = 0, listed = 0;
 	char name[16];
 
 	for (unsigned i = 0; i < SEGMENTS; i++) {
@@ -584,6 +718,7 @@ static void check_choice(const struct choice *choice)
 		if (!s)
 			continue;
 		segments++;
+		listed += list_length(&s->ports);
 		wires += choice->wires[i];
 		assert_int_equal(s->conf.id, choice->id[i]);
 		assert_int_equal(s->encap_count, choice->wires[i]);
@@ -603,9 +738,24 @@ static void check_choice(const struct choice *choice)
 			continue;
 		ports++;
 		(void)snprintf(name, sizeof(name), "s%u", choice->port[i]);
-		assert_ptr_equal(port->segment, switchd_segment(&sw, name));
+		assert_ptr_equal(port->untagged.segment, switchd_segment(&sw, name));
 		assert_ptr_equal(sw.port_by_number[port->number], port);
+		memberships++;
+		assert_int_equal(port->trunk != NULL, choice->trunk[i] != 0);
+		for (unsigned t = 0; t < SEGMENTS; t++) {
+			const struct membership *m =
+			    port->trunk ? membership_of_vid(port, (uint16_t)(100 + t)) : NULL;
+
+			assert_int_equal(m != NULL, (choice->trunk[i] & 1u << t) != 0);
+			if (!m)
+				continue;
+			memberships++;
+			(void)snprintf(name, sizeof(name), "s%u", t);
+			assert_ptr_equal(m->segment, switchd_segment(&sw, name));
+			assert_ptr_equal(membership_of(port, m->segment), m);
+		}
 	}
+	assert_int_equal(listed, memberships);
 	assert_int_equal(list_length(&sw.segments), segments);
 	assert_int_equal(list_length(&sw.ports), ports);
 	assert_int_equal(list_length(&switchd_uplink(&sw, "lan")->encaps), wires);
@@ -641,6 +791,9 @@ int main(void)
 	    CASE(an_uplink_may_go_with_the_wires_on_it),
 	    CASE(a_port_moves_between_segments),
 	    CASE(another_id_makes_a_segment_anew),
+	    CASE(a_trunk_changes_only_where_its_list_does),
+	    CASE(a_segment_that_goes_leaves_the_rest_of_a_trunk),
+	    CASE(a_trunk_fits_the_narrowest_of_its_segments),
 	    CASE(options_of_a_segment_change_under_way),
 	    CASE(a_smaller_table_loses_the_oldest),
 	    CASE(locking_a_port_forgets_who_is_there),

@@ -12,98 +12,7 @@
 
 #include <errno.h>
 
-#include "lib/packet.h"
-#include "test/unit/craft.h"
-#include "test/unit/switch_fixture.h"
-
-static struct fx fx;
-static struct segment *seg;
-static struct fx_port *a, *b, *c;
-static struct fx_encap *wire;
-
-static const struct mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-static const struct mac group = {{0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}};
-
-#define A fx_mac(0xa)
-#define B fx_mac(0xb)
-#define C fx_mac(0xc)
-#define X fx_mac(0xe) /* nobody's */
-
-/* Three ports and a wire in one segment, which most cases need. */
-static int setup(void **state)
-{
-	(void)state;
-	fx_open(&fx);
-	seg = fx_segment(&fx, "s", "");
-	a = fx_port(&fx, seg, "a", "");
-	b = fx_port(&fx, seg, "b", "");
-	c = fx_port(&fx, seg, "c", "");
-	wire = fx_encap(&fx, seg);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	assert_true(fx_pool_empty(&fx));
-	fx_close(&fx);
-	return 0;
-}
-
-static uint64_t dropped(const struct fx_port *at, enum reason reason)
-{
-	return at->port->stats.rx_drops[reason];
-}
-
-/* The frame from a port is dropped for this reason, once, and reaches nobody. */
-static void assert_dropped(struct fx_port *from, struct frame *frame, enum reason reason)
-{
-	uint64_t before = dropped(from, reason), all = fx_drops(from->port->stats.rx_drops);
-
-	fx_forget(&fx);
-	fx_send(from, frame);
-	assert_int_equal(dropped(from, reason), before + 1);
-	assert_int_equal(fx_drops(from->port->stats.rx_drops), all + 1);
-	assert_int_equal(fx_total(&fx), 0);
-}
-
-static void assert_wire_drops(struct fx_encap *from, struct frame *frame, enum reason reason)
-{
-	const uint64_t *drops = from->encap->stats.rx_drops;
-	uint64_t before = drops[reason], all = fx_drops(drops);
-
-	fx_forget(&fx);
-	fx_receive(from, 1, frame);
-	assert_int_equal(drops[reason], before + 1);
-	assert_int_equal(fx_drops(drops), all + 1);
-	assert_int_equal(fx_total(&fx), 0);
-}
-
-static void assert_got(unsigned at_a, unsigned at_b, unsigned at_c, unsigned at_wire)
-{
-	assert_int_equal(a->log.count, at_a);
-	assert_int_equal(b->log.count, at_b);
-	assert_int_equal(c->log.count, at_c);
-	assert_int_equal(wire->log.count, at_wire);
-}
-
-/* Whoever sends from here is known here afterwards. */
-static void teach(struct fx_port *from, struct mac mac)
-{
-	fx_send(from, fx_ether(&fx, fx_mac(0xffff), mac, 60));
-	fx_forget(&fx);
-}
-
-static void teach_remote(unsigned host, struct mac mac)
-{
-	fx_receive(wire, host, fx_ether(&fx, fx_mac(0xffff), mac, 60));
-	fx_forget(&fx);
-}
-
-static const struct fdb_where *lookup(struct mac mac)
-{
-	return fdb_lookup(fx.sw.fdb, seg->number, &mac, fx.sw.now);
-}
+#include "test/unit/forward_case.h"
 
 /* ---- lengths ---- */
 
@@ -644,159 +553,6 @@ static void guard_mac_takes_the_address_of_the_interface(void **state)
 	assert_dropped(g, fx_ether(&fx, broadcast, fx_mac(2), 60), REASON_GUARD_MAC);
 }
 
-/* ---- tags ---- */
-
-#define NO_TAG 0u
-#define C0     0x8100e000u /* type and tag; of VID 0 with a priority */
-#define C1     0x81002001u
-#define C4095  0x81000fffu
-#define S0     0x88a80000u
-#define S1     0x88a80001u
-#define S4095  0x88a80fffu
-#define ALL    0 /* as long as it is */
-
-struct tag_case {
-	uint32_t beside;	/* the tag reported beside the bytes */
-	uint32_t in[2];		/* tags in the bytes */
-	size_t cut;		/* how much of the frame is there */
-	enum reason drop, pass; /* what becomes of it where tags are dropped, or passed */
-	uint32_t out[3];	/* the tags of what passes where tags pass */
-};
-
-#define OK  REASON_NONE
-#define TAG REASON_TAGGED
-
-/* Where tags are dropped, all that passes is untagged. */
-static const struct tag_case tag_cases[] = {
-    {NO_TAG, {0}, ALL, OK, OK, {0}},
-    {NO_TAG, {C0}, ALL, OK, OK, {0}},
-    {NO_TAG, {C1}, ALL, TAG, OK, {C1}},
-    {NO_TAG, {C4095}, ALL, TAG, TAG, {0}},
-    {NO_TAG, {S0}, ALL, TAG, OK, {S0}},
-    {NO_TAG, {S1}, ALL, TAG, OK, {S1}},
-    {NO_TAG, {S4095}, ALL, TAG, TAG, {0}},
-    {NO_TAG, {C0, C0}, ALL, TAG, OK, {C0}},
-    {NO_TAG, {C0, C1}, ALL, TAG, OK, {C1}},
-    {NO_TAG, {C0, C4095}, ALL, TAG, TAG, {0}},
-    {NO_TAG, {C0, S1}, ALL, TAG, OK, {S1}},
-    {NO_TAG, {C0, S4095}, ALL, TAG, TAG, {0}},
-    {NO_TAG, {C1, C0}, ALL, TAG, OK, {C1, C0}},
-    {NO_TAG, {C1, C4095}, ALL, TAG, OK, {C1, C4095}},
-    {NO_TAG, {S1, C1}, ALL, TAG, OK, {S1, C1}},
-    {NO_TAG, {S0, C0}, ALL, TAG, OK, {S0, C0}},
-    {NO_TAG, {S4095, C1}, ALL, TAG, TAG, {0}},
-    /* Cut off within the tag, or before the type behind it; then within the second. */
-    {NO_TAG, {C0}, 14, TAG, TAG, {0}},
-    {NO_TAG, {C0}, 15, TAG, TAG, {0}},
-    {NO_TAG, {C0}, 16, TAG, TAG, {0}},
-    {NO_TAG, {C0}, 17, TAG, TAG, {0}},
-    {NO_TAG, {C0}, 18, OK, OK, {0}},
-    {NO_TAG, {C1}, 14, TAG, TAG, {0}},
-    {NO_TAG, {C1}, 16, TAG, TAG, {0}},
-    {NO_TAG, {C1}, 17, TAG, TAG, {0}},
-    {NO_TAG, {C1}, 18, TAG, OK, {C1}},
-    {NO_TAG, {S1}, 15, TAG, TAG, {0}},
-    {NO_TAG, {S1}, 17, TAG, TAG, {0}},
-    {NO_TAG, {S1}, 18, TAG, OK, {S1}},
-    {NO_TAG, {C0, C1}, 18, TAG, TAG, {0}},
-    {NO_TAG, {C0, C1}, 21, TAG, TAG, {0}},
-    {NO_TAG, {C0, C1}, 22, TAG, OK, {C1}},
-    /* The tag that somebody has taken out of the bytes counts like one in them. */
-    {C0, {0}, ALL, OK, OK, {0}},
-    {C0, {0}, 14, OK, OK, {0}},
-    {C1, {0}, ALL, TAG, OK, {C1}},
-    {C1, {0}, 14, TAG, OK, {C1}},
-    {C4095, {0}, ALL, TAG, TAG, {0}},
-    {S0, {0}, ALL, TAG, OK, {S0}},
-    {S1, {0}, ALL, TAG, OK, {S1}},
-    {S4095, {0}, ALL, TAG, TAG, {0}},
-    {C0, {C0}, ALL, TAG, OK, {C0}},
-    {C0, {C1}, ALL, TAG, OK, {C1}},
-    {C0, {C1}, 17, TAG, TAG, {0}},
-    {C0, {C4095}, ALL, TAG, TAG, {0}},
-    {C1, {C0}, ALL, TAG, OK, {C1, C0}},
-    {S1, {C1}, ALL, TAG, OK, {S1, C1}},
-    {S1, {C1, C1}, ALL, TAG, OK, {S1, C1, C1}},
-    {C4095, {C1}, ALL, TAG, TAG, {0}},
-};
-
-static void craft_tagged(struct craft *out, const uint32_t *tags, size_t count)
-{
-	craft_eth(out, 0);
-	out->len = 12;
-	for (size_t i = 0; i < count; i++) {
-		if (tags[i])
-			craft_u32(out, tags[i]);
-	}
-	craft_u16(out, 0x88b5);
-	for (unsigned i = 0; i < 50; i++)
-		craft_u8(out, i);
-}
-
-static struct frame *tagged_frame(const struct tag_case *t, struct craft *in)
-{
-	struct frame *frame;
-
-	craft_tagged(in, t->in, 2);
-	if (t->cut)
-		in->len = t->cut;
-	frame = craft_frame(fx.sw.pool, in);
-	assert_non_null(frame);
-	frame->tag.tpid = (uint16_t)(t->beside >> 16);
-	frame->tag.tci = (uint16_t)t->beside;
-	return frame;
-}
-
-static void check_tag_case(const struct tag_case *t, enum reason want, bool pass)
-{
-	static struct craft in, out;
-	const struct fx_sent *sent;
-	struct frame *frame = tagged_frame(t, &in);
-	size_t taken = 0, put = 0;
-
-	if (want != REASON_NONE) {
-		assert_dropped(a, frame, want);
-		assert_wire_drops(wire, tagged_frame(t, &in), want);
-		return;
-	}
-	fx_forget(&fx);
-	fx.sw.now += 1000; /* the station moves to and fro */
-	fx_send(a, frame);
-	fx_receive(wire, 1, tagged_frame(t, &in));
-	assert_got(1, 2, 2, 1);
-	craft_tagged(&out, t->out, pass ? 3 : 0);
-	/* What of the end was cut off is missing still. */
-	for (unsigned i = 0; i < 2; i++)
-		taken += t->in[i] ? 4 : 0;
-	for (unsigned i = 0; i < 3; i++)
-		put += t->out[i] && pass ? 4 : 0;
-	if (t->cut)
-		out.len = t->cut - taken + put;
-	sent = &b->log.sent[0];
-	assert_int_equal(sent->len, out.len);
-	assert_memory_equal(sent->bytes, out.b, out.len);
-	assert_int_equal(sent->tag.tpid, 0);
-	sent = &wire->log.sent[0];
-	assert_int_equal(sent->len, out.len);
-	assert_memory_equal(sent->bytes, out.b, out.len);
-	assert_int_equal(sent->tag.tpid, 0);
-}
-
-static void tags_are_dropped_but_for_priority_tags(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(tag_cases) / sizeof(tag_cases[0]); i++)
-		check_tag_case(&tag_cases[i], tag_cases[i].drop, false);
-}
-
-static void tags_pass_where_the_segment_says_so(void **state)
-{
-	(void)state;
-	seg->conf.tags = TAGS_PASS;
-	for (size_t i = 0; i < sizeof(tag_cases) / sizeof(tag_cases[0]); i++)
-		check_tag_case(&tag_cases[i], tag_cases[i].pass, true);
-}
-
 /* ---- counters ---- */
 
 static void frames_and_bytes_are_counted_where_they_come_in(void **state)
@@ -814,8 +570,6 @@ static void frames_and_bytes_are_counted_where_they_come_in(void **state)
 	assert_int_equal(wire->encap->stats.tx_bytes, 100);
 	assert_int_equal(b->port->stats.rx_frames, 0);
 }
-
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
@@ -849,8 +603,6 @@ int main(void)
 	    CASE(a_locked_port_neither_sends_nor_receives),
 	    CASE(admission_is_asked_before_anything_is_learned),
 	    CASE(guard_mac_takes_the_address_of_the_interface),
-	    CASE(tags_are_dropped_but_for_priority_tags),
-	    CASE(tags_pass_where_the_segment_says_so),
 	    CASE(frames_and_bytes_are_counted_where_they_come_in),
 	};
 

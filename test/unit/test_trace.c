@@ -203,8 +203,8 @@ static void take_snapshot(struct snapshot *snapshot)
 	memset(snapshot, 0, sizeof(*snapshot));
 	for (unsigned i = 0; i < fx.port_count; i++) {
 		snapshot->stats[i] = fx.ports[i].port->stats;
-		snapshot->tokens[i] = fx.ports[i].port->runtime->storm_tokens;
-		snapshot->stamps[i] = fx.ports[i].port->runtime->storm_stamp;
+		snapshot->tokens[i] = fx.ports[i].port->untagged.storm_tokens;
+		snapshot->stamps[i] = fx.ports[i].port->untagged.storm_stamp;
 		snapshot->queued += fx.ports[i].port->out.count;
 	}
 	for (unsigned i = 0; i < fx.encap_count; i++) {
@@ -275,7 +275,8 @@ static void compare_trace(const json_t *trace, const struct fx_port *from, enum 
 		const struct fx_port *at = &fx.ports[i];
 
 		assert_int_equal(at->log.count > 0, lists_port(to, at->port->conf->name));
-		assert_true(at->log.count == 0 || at->port->segment == from->port->segment);
+		assert_true(at->log.count == 0 ||
+			    at->port->untagged.segment == from->port->untagged.segment);
 	}
 	for (unsigned i = 0; i < fx.encap_count; i++) {
 		const struct fx_log *log = &fx.encaps[i].log;
