@@ -223,11 +223,35 @@ static struct etherip *demux_plain(const struct etherip_table *table, const stru
 	return NULL;
 }
 
+/*
+ * Of those with one identifier: the one that names the source as its peer goes before
+ * one that listens to a prefix, since the two sides of a relay may share an uplink.
+ */
+static struct etherip *demux_same(struct etherip *first, const struct outer *outer,
+				  enum reason *reason, struct etherip **blame)
+{
+	struct etherip *found = NULL;
+
+	for (struct etherip *e = first; e; e = e->next_same_id) {
+		enum reason why = accepts(e, outer);
+
+		if (why == REASON_NONE) {
+			if (!first->next_same_id || remotes_has_peer(&e->remotes, &outer->src))
+				return e;
+			found = found ? found : e;
+		}
+		*reason = why;
+		*blame = e;
+	}
+	return found;
+}
+
 struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
 			      const struct outer *outer, enum reason *reason,
 			      struct etherip **blame)
 {
 	uint8_t header[ETHERIP_HEADER_LEN];
+	struct etherip *etherip;
 	bool version_seen = false;
 
 	*blame = NULL;
@@ -255,12 +279,9 @@ struct etherip *etherip_demux(const struct etherip_table *table, const struct fr
 				*reason = REASON_BAD_VERSION;
 			continue;
 		}
-		for (struct etherip *e = table->by_id[nibbles][id]; e; e = e->next_same_id) {
-			*reason = accepts(e, outer);
-			*blame = e;
-			if (*reason == REASON_NONE)
-				return e;
-		}
+		etherip = demux_same(table->by_id[nibbles][id], outer, reason, blame);
+		if (etherip)
+			return etherip;
 	}
 	if (!version_seen)
 		*reason = REASON_BAD_VERSION;

@@ -129,7 +129,7 @@ int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
 	return 0;
 }
 
-static bool is_peer(const struct remotes *remotes, const struct ipaddr *addr)
+bool remotes_has_peer(const struct remotes *remotes, const struct ipaddr *addr)
 {
 	return remotes->peer_count &&
 	       bsearch(addr, remotes->peers, remotes->peer_count, sizeof(*addr), compare_addr);
@@ -140,7 +140,7 @@ static bool source_counts(const struct remotes *remotes, const struct encap_upli
 {
 	const struct ipprefix *sources = remotes->conf->sources.items;
 
-	if (is_peer(remotes, src))
+	if (remotes_has_peer(remotes, src))
 		return true;
 	/* Who is in the group speaks its version of IP. */
 	if (remotes->group.family != src->family)

@@ -83,6 +83,9 @@ int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
 enum reason remotes_accept(const struct remotes *remotes, const struct encap_uplink *uplink,
 			   const struct outer *outer);
 
+/* Whether an address is one of the configured peers. */
+bool remotes_has_peer(const struct remotes *remotes, const struct ipaddr *addr);
+
 /* The families that are spoken: bit 0 IPv4, bit 1 IPv6. */
 unsigned remotes_families(const struct remotes *remotes);
 

@@ -187,6 +187,7 @@ struct vxlan *vxlan_demux(const struct vxlan_table *table, const struct frame *f
 			  const struct outer *outer, enum reason *reason, struct vxlan **blame)
 {
 	uint8_t header[VXLAN_HEADER_LEN];
+	struct vxlan *found = NULL;
 	uint32_t vni;
 
 	*blame = NULL;
@@ -196,21 +197,26 @@ struct vxlan *vxlan_demux(const struct vxlan_table *table, const struct frame *f
 	*reason = REASON_UNKNOWN_ID;
 	vni = vni_of(header);
 	/* The same VNI may be on several uplinks: the interface tells, and the one
-	 * that it came in at is the one to blame. */
+	 * that it came in at is the one to blame. On one uplink a relay may have it twice:
+	 * who names the source as its peer goes before who listens to a prefix. */
 	for (struct vxlan *v = table->bucket[bucket_of(vni)]; v; v = v->next) {
 		enum reason why;
 
 		if (v->conf->vni != (int64_t)vni || v->conf->port != port)
 			continue;
 		why = remotes_accept(&v->remotes, v->encap->uplink, outer);
-		if (why == REASON_NONE)
-			return v;
+		if (why == REASON_NONE) {
+			if (remotes_has_peer(&v->remotes, &outer->src))
+				return v;
+			found = found ? found : v;
+			continue;
+		}
 		if (!*blame || outer->ifindex == v->encap->uplink->ifindex) {
 			*blame = v;
 			*reason = why;
 		}
 	}
-	return NULL;
+	return found;
 }
 
 /* ---- the rest ---- */

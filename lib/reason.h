@@ -25,6 +25,8 @@
 	X(LOOP,           "loop",           "source MAC bounces; pinned elsewhere")       \
 	X(SAME_PORT,      "same_port",      "destination is where the frame came from")   \
 	X(SPLIT_HORIZON,  "split_horizon",  "from a wire, and destination is on a wire")  \
+	X(STANDBY,        "standby",        "a relay that is not active does not carry it")   \
+	X(BEACON,         "beacon",         "relay beacon from a guest, or one that is none") \
 	X(NO_RECEIVER,    "no_receiver",    "nobody else is in the segment")              \
 	X(NOT_HERE,       "not_here",       "destination is not on this host")            \
 	X(AMBIGUOUS,      "ambiguous",      "destination is in two joined segments")      \

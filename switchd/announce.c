@@ -13,9 +13,10 @@
 /* The shortest frame of a wire, without FCS; what the ARP does not fill is zero. */
 #define FRAME_MIN 60u
 
-void announce_station(struct segment *segment, const struct mac *mac)
+/* NULL: no buffer. */
+static struct frame *announcement(struct switchd *sw, const struct mac *mac)
 {
-	struct frame *frame = frame_alloc(segment->sw->pool, FRAME_MIN);
+	struct frame *frame = frame_alloc(sw->pool, FRAME_MIN);
 	struct eth_header eth = {.src = *mac, .type = htons(ETHERTYPE_RARP)};
 	struct arp_header arp = {
 	    .hardware = htons(1),
@@ -28,13 +29,32 @@ void announce_station(struct segment *segment, const struct mac *mac)
 	};
 
 	if (!frame)
-		return;
+		return NULL;
 	memset(&eth.dst, 0xff, sizeof(eth.dst));
 	memset(frame->data, 0, FRAME_MIN);
 	memcpy(frame->data, &eth, sizeof(eth));
 	memcpy(frame->data + sizeof(eth), &arp, sizeof(arp));
 	frame->len = FRAME_MIN;
-	forward_announce(segment, frame);
+	return frame;
+}
+
+void announce_station(struct segment *segment, const struct mac *mac)
+{
+	struct frame *frame = announcement(segment->sw, mac);
+
+	if (frame)
+		forward_announce(segment, frame);
+}
+
+void announce_station_through(struct segment_encap *se, const struct ipaddr *to,
+			      const struct mac *mac)
+{
+	struct frame *frame = announcement(se->segment->sw, mac);
+
+	if (!frame)
+		return;
+	frame->peer = *to;
+	egress_encap(se, frame);
 }
 
 void announce_segment(struct segment *segment)

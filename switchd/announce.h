@@ -11,6 +11,10 @@
 /* Announces a station of a segment on its wires. */
 void announce_station(struct segment *segment, const struct mac *mac);
 
+/* Announces one through one encap, to a host behind it or (unset) to everybody. */
+void announce_station_through(struct segment_encap *se, const struct ipaddr *to,
+			      const struct mac *mac);
+
 /* Announces all local stations that the segment knows. */
 void announce_segment(struct segment *segment);
 

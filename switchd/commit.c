@@ -2,6 +2,7 @@
 #include "switchd/commit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -209,6 +210,7 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	if (sw->desired.control)
 		warn_of_fixed(&sw->desired, next);
 	desired_warn(next, &sw->desired, warn);
+	(void)snprintf(sw->host, sizeof(sw->host), "%s", next->host ? next->host : "");
 	remove_what_goes(sw, &names);
 	next_names_fini(&names);
 	ret = apply_uplinks(sw, next);

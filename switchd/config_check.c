@@ -175,14 +175,49 @@ static bool check_encap(const struct check *check, const struct segment_conf *se
 		return conf_fail(conf, check->err,
 				 "segment \"%s\": %s encap: there is no uplink \"%.63s\"",
 				 segment->name, conf->type, conf->uplink);
-	if (conf->relay)
-		return conf_fail(conf, check->err,
-				 "segment \"%s\": %s encap: key \"relay\": relays come with a "
-				 "later version",
-				 segment->name, conf->type);
 	if (ops->check && ops->check(conf, segment->id, &said) < 0)
 		return fail_part(check, DESIRED_SEGMENT, (const void *)segment, &conf->head, &said);
 	return true;
+}
+
+/* A relay has one LAN, and everything else behind it. */
+static bool check_relay(const struct check *check, const struct segment_conf *segment)
+{
+	const struct encap_conf *lan = NULL, *wan = NULL;
+
+	for (size_t i = 0; i < segment->encaps.count && !wan; i++)
+		if (segment_conf_encap(segment, i)->relay)
+			wan = segment_conf_encap(segment, i);
+	if (!wan)
+		return segment->relay_id == 0 ||
+		       conf_fail(
+			   segment, check->err,
+			   "segment \"%s\": key \"relay_id\" is for relays, and no encap says "
+			   "relay = true",
+			   segment->name);
+	if (segment->encaps.count == 1)
+		return conf_fail(
+		    wan, check->err,
+		    "segment \"%s\": %s encap: key \"relay\": it is the only encap, so "
+		    "there is nothing to relay to",
+		    segment->name, wan->type);
+	for (size_t i = 0; i < segment->encaps.count; i++) {
+		const struct encap_conf *conf = segment_conf_encap(segment, i);
+
+		if (conf->relay)
+			continue;
+		if (lan)
+			return conf_fail(conf, check->err,
+					 "segment \"%s\": %s encap: this and the %s encap are both "
+					 "without relay = true: only one can be the relay's LAN",
+					 segment->name, conf->type, lan->type);
+		lan = conf;
+	}
+	return lan ||
+	       conf_fail(wan, check->err,
+			 "segment \"%s\": %s encap: key \"relay\": all encaps say it: the one "
+			 "that is the relay's LAN must not",
+			 segment->name, wan->type);
 }
 
 static bool check_ids(const struct check *check)
@@ -224,6 +259,8 @@ static bool check_segments(const struct check *check)
 		for (size_t j = 0; j < segments[i].encaps.count; j++)
 			if (!check_encap(check, &segments[i], segment_conf_encap(&segments[i], j)))
 				return false;
+		if (!check_relay(check, &segments[i]))
+			return false;
 	}
 	return check_ids(check);
 }

@@ -592,6 +592,7 @@ static const struct {
     {"port.del", do_port_del, NULL},
     {"port.set", do_port_set, NULL},
     {"port.show", NULL, control_show_ports},
+    {"relay.show", NULL, control_show_relays},
     {"reload", do_reload, NULL},
     {"segment.add", do_segment_add, NULL},
     {"segment.del", do_segment_del, NULL},

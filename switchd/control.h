@@ -22,6 +22,7 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_relays(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
 /* ---- metrics.c ---- */

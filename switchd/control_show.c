@@ -7,6 +7,7 @@
 #include "switchd/control.h"
 #include "switchd/events.h"
 #include "switchd/ports.h"
+#include "switchd/relay.h"
 
 #define CHUNK 128 /* items at once of what may be long */
 
@@ -144,6 +145,8 @@ static json_t *encap_json(const struct segment_encap *se, bool with_stats)
 				    json_string(se->open ? se->uplink->why : se->why));
 	if (se->open)
 		se->encap.ops->show(&se->encap, object);
+	if (se->encap.conf->relay)
+		json_object_set_new(object, "relay", json_true());
 	if (with_stats)
 		json_object_set_new(object, "stats", stats_json(&se->encap.stats));
 	return object;
@@ -154,6 +157,7 @@ static json_t *segment_json(const struct segment *segment)
 	struct switchd *sw = segment->sw;
 	struct fdb_counters counters = fdb_segment_counters(sw->fdb, segment->number);
 	json_t *object = json_object(), *encaps = json_array(), *fdb = json_object();
+	struct relay_figures figures;
 
 	for (size_t i = 0; i < segment->encap_count; i++)
 		json_array_append_new(encaps, encap_json(segment->encaps[i], false));
@@ -171,6 +175,8 @@ static json_t *segment_json(const struct segment *segment)
 	json_object_set_new(object, "ageing", json_integer(segment->conf.ageing));
 	json_object_set_new(object, "ports", integer(list_length(&segment->ports)));
 	json_object_set_new(object, "owner", json_string(segment->conf.owner));
+	if (relay_figures(segment, &figures))
+		json_object_set_new(object, "relay", json_string(relay_state_text(segment)));
 	json_object_set_new(object, "encap", encaps);
 	json_object_set_new(object, "fdb", fdb);
 	return object;
@@ -509,6 +515,33 @@ void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 				c.se->encap.ops->peers(&c.se->encap, silent_peer, &c);
 		}
 	}
+	ctl_ok(conn, NULL);
+}
+
+static json_t *relay_item(struct switchd *sw, const char *name)
+{
+	const struct segment *segment = switchd_segment(sw, name);
+
+	return segment ? relay_show(segment) : NULL;
+}
+
+void control_show_relays(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	const char *only = json_string_value(json_object_get(args, "segment"));
+	json_t *one;
+
+	if (!only) {
+		walk_names(sw, conn, list_length(&sw->segments), segment_name_at, &sw->segments,
+			   relay_item);
+		return;
+	}
+	if (!switchd_segment(sw, only)) {
+		ctl_fail(conn, "there is no segment \"%s\"", only);
+		return;
+	}
+	one = relay_item(sw, only);
+	if (one)
+		ctl_item(conn, one);
 	ctl_ok(conn, NULL);
 }
 

@@ -4,6 +4,7 @@
 #include "lib/clock.h"
 #include "lib/ctl.h"
 #include "lib/log.h"
+#include "switchd/relay.h"
 
 LOG_MODULE("fdb");
 
@@ -93,6 +94,20 @@ void event_port(const struct port *port, const char *state)
 	if (port->why[0])
 		json_object_set_new(json, "why", json_string(port->why));
 	ctl_publish(sw->control, json);
+}
+
+void event_relay(const struct segment *segment)
+{
+	json_t *json, *relay;
+
+	if (!listened(segment->sw))
+		return;
+	json = event_new("relay");
+	relay = relay_show(segment);
+	if (relay)
+		(void)json_object_update(json, relay);
+	json_decref(relay);
+	ctl_publish(segment->sw->control, json);
 }
 
 void event_uplink(const struct uplink *uplink)

@@ -15,6 +15,7 @@ void event_fdb(void *arg, enum fdb_event event, const struct fdb_entry_info *ent
 	       const struct fdb_where *from);
 
 void event_port(const struct port *port, const char *state);
+void event_relay(const struct segment *segment);
 void event_uplink(const struct uplink *uplink);
 
 /* `error` NULL: it succeeded. */

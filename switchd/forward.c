@@ -11,6 +11,7 @@
 #include "switchd/capture.h"
 #include "switchd/egress.h"
 #include "switchd/membership.h"
+#include "switchd/relay.h"
 
 /* The longest frame that is no superframe: the largest MTU of a TAP with two tags. */
 #define FRAME_PLAIN_MAX (65521u + ETH_HEADER_LEN + 2 * VLAN_TAG_LEN)
@@ -169,6 +170,8 @@ static enum reason check_sanity(struct pass *p)
 	}
 	if (is_reserved(p->segment, &eth.dst))
 		return REASON_RESERVED;
+	if (mac_equal(&eth.dst, &relay_group)) /* those of a wire never get here */
+		return REASON_BEACON;
 	reason = check_tags(p);
 	if (reason != REASON_NONE)
 		return reason;
@@ -188,7 +191,7 @@ static enum reason check_admission(struct pass *p)
 	enum reason reason;
 
 	if (!p->port)
-		return REASON_NONE;
+		return relay_admits(p->se) ? REASON_NONE : REASON_STANDBY;
 	if (!admission_applies(p->port->conf)) {
 		step(p, "admission", "port %s is open to every address", p->port->conf->name);
 		return REASON_NONE;
@@ -228,34 +231,19 @@ static enum reason learn_source(struct pass *p)
 
 /* ---- 5. look up and hand over ---- */
 
-/* Broadcast and unknown unicast cost everybody: a port has a rate of them, with a
- * quarter of a second's worth at once. */
+/* Broadcast and unknown unicast cost everybody: a port has a rate of them. */
 static enum reason take_storm_token(struct pass *p)
 {
 	uint64_t rate = (uint64_t)p->segment->conf.storm;
-	uint64_t now = p->segment->sw->now;
-	struct membership *m = p->member;
-	uint64_t depth, tokens, cost;
-	bool enough;
 
 	if (!p->port || rate == 0)
 		return REASON_NONE;
-	depth = rate * 250 < 16000 ? 16000 : rate * 250;
-	tokens = m->storm_tokens + (now - m->storm_stamp) * rate;
-	if (tokens > depth)
-		tokens = depth;
-	/* A superframe costs what it becomes, but never more than there can be. */
-	cost = (uint64_t)offload_segments(p->frame) * 1000;
-	if (cost > depth)
-		cost = depth;
-	enough = tokens >= cost;
 	step(p, "lookup", "counts against the storm limit of %llu frames a second",
 	     (unsigned long long)rate);
-	if (!p->trace) {
-		m->storm_stamp = now;
-		m->storm_tokens = enough ? tokens - cost : tokens;
-	}
-	return enough ? REASON_NONE : REASON_STORM;
+	return bucket_take(&p->member->storm, rate, offload_segments(p->frame), p->segment->sw->now,
+			   p->trace)
+		   ? REASON_NONE
+		   : REASON_STORM;
 }
 
 static bool isolated(const struct pass *p, const struct port *to)
@@ -277,11 +265,15 @@ static enum reason port_refuses(const struct pass *p, const struct port *to)
 	return to->state ? REASON_NONE : REASON_LINK_DOWN;
 }
 
-static enum reason encap_refuses(const struct pass *p, const struct segment_encap *to)
+static enum reason encap_refuses(struct pass *p, const struct segment_encap *to)
 {
-	/* Split horizon: relays, the exception, are not in this version. */
-	if (p->se)
-		return REASON_SPLIT_HORIZON;
+	enum reason reason = relay_refuses(p->segment, p->se, to);
+
+	if (reason == REASON_STANDBY)
+		step(p, "relay", "not through uplink %s: the relay is %s", to->uplink->conf.name,
+		     relay_state_text(p->segment));
+	if (reason != REASON_NONE)
+		return reason;
 	return to->open && to->encap.ops->ready(&to->encap) ? REASON_NONE : REASON_LINK_DOWN;
 }
 
@@ -390,8 +382,8 @@ static enum reason forward_unicast(struct pass *p, const struct fdb_where *where
 
 /*
  * To every local port but the sender and, unless it came from a wire, to every
- * encap. Each receiver is served when the next one is found, so that the last
- * gets the original instead of a clone.
+ * encap; from a wire to those encaps that a relay joins with it. Each receiver is served when the
+ * next one is found, so that the last gets the original instead of a clone.
  */
 static enum reason flood(struct pass *p)
 {
@@ -399,6 +391,7 @@ static enum reason flood(struct pass *p)
 	enum reason refused = REASON_NO_RECEIVER;
 	struct segment_encap *last_encap = NULL;
 	const struct membership *last_port = NULL;
+	bool over = p->se && relay_over_limit(p->se, p->frame);
 
 	list_for_each (&p->segment->ports, it) {
 		const struct membership *to = container_of(it, struct membership, by_segment);
@@ -417,6 +410,8 @@ static enum reason flood(struct pass *p)
 		struct segment_encap *to = p->segment->encaps[i];
 		enum reason reason = encap_refuses(p, to);
 
+		if (reason == REASON_NONE && over)
+			reason = REASON_STORM;
 		if (reason != REASON_NONE) {
 			if (reason != REASON_SPLIT_HORIZON)
 				refused = reason;
@@ -547,6 +542,8 @@ void forward_from_encap(struct encap *encap, struct frame_batch *batch)
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = batch->frame[i];
 
+		if (relay_receive(se, frame))
+			continue;
 		if (encap->ops->has_hosts)
 			p.where.remote = frame->peer;
 		/* A SYN from a host that does not clamp must not ask for more than
@@ -566,7 +563,8 @@ void forward_announce(struct segment *segment, struct frame *frame)
 		struct segment_encap *se = segment->encaps[i];
 		struct frame *clone;
 
-		if (!se->open || !se->encap.ops->ready(&se->encap))
+		if (!se->open || !se->encap.ops->ready(&se->encap) ||
+		    relay_refuses(segment, NULL, se) != REASON_NONE)
 			continue;
 		clone = frame_clone(frame);
 		if (clone)

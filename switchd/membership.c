@@ -132,8 +132,6 @@ static void join(struct port *port, struct membership *m, struct segment *segmen
 	    .port = port,
 	    .segment = segment,
 	    .vid = vid,
-	    .storm_tokens = UINT32_MAX,
-	    .storm_stamp = port->runtime->sw->now,
 	};
 	list_init(&m->by_segment);
 }
@@ -193,8 +191,7 @@ static struct trunk *trunk_create(struct port *port)
 /* The same place in a segment as before, though the tag may be another. */
 static void carry_on(struct membership *m, const struct membership *was)
 {
-	m->storm_tokens = was->storm_tokens;
-	m->storm_stamp = was->storm_stamp;
+	m->storm = was->storm;
 }
 
 /* What a segment is told of a port: what it takes, and its station, which is there

@@ -9,6 +9,7 @@
 
 #include "switchd/control.h"
 #include "switchd/ports.h"
+#include "switchd/relay.h"
 
 struct labels {
 	char text[256];
@@ -120,6 +121,35 @@ static void segments(const struct switchd *sw, FILE *out)
 					     c.moved};
 			struct labels labels;
 
+			(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
+				       segment->conf.name);
+			sample(out, names[k], &labels, values[k]);
+		}
+	}
+}
+
+static void relays(const struct switchd *sw, FILE *out)
+{
+	static const char *const names[] = {"relay_active", "relay_heard", "relay_changes_total",
+					    "relay_limited_total"};
+	static const char *const helps[] = {
+	    "1 while the segment's relay is active.", "Relays heard, on any side.",
+	    "Changes of the relay's state.", "Frames not flooded across, for the storm limit."};
+
+	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+		head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
+		list_for_each (&((struct switchd *)sw)->segments, it) {
+			const struct segment *segment = container_of(it, struct segment, link);
+			struct relay_figures figures;
+			struct labels labels;
+			uint64_t values[4];
+
+			if (!relay_figures(segment, &figures))
+				continue;
+			values[0] = figures.active;
+			values[1] = figures.heard;
+			values[2] = figures.changes;
+			values[3] = figures.limited;
 			(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
 				       segment->conf.name);
 			sample(out, names[k], &labels, values[k]);
@@ -243,6 +273,7 @@ char *metrics_text(const struct switchd *sw)
 	each_place(sw, out, drops, NULL);
 	segments(sw, out);
 	control_pdus(sw, out);
+	relays(sw, out);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

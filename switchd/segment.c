@@ -12,6 +12,7 @@
 #include "switchd/capture.h"
 #include "switchd/egress.h"
 #include "switchd/membership.h"
+#include "switchd/relay.h"
 
 LOG_MODULE("segment");
 
@@ -107,6 +108,7 @@ static void encap_destroy(struct segment_encap *se)
 
 	egress_flush(se->segment->sw); /* what came from here counts late drops here */
 	encap_close(se);
+	relay_encap_gone(se);
 	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
 	list_del(&se->by_uplink);
 	conf_clear(se->encap.ops->schema, se->conf);
@@ -244,6 +246,7 @@ static int update_encaps(struct segment *segment)
 	free(segment->encaps);
 	segment->encaps = encaps;
 	segment->encap_count = made;
+	relay_update(segment);
 	return made == count ? 0 : -ENOMEM;
 }
 
@@ -260,6 +263,7 @@ void segment_encaps_close(struct uplink *uplink)
 			break;
 		}
 		encap_destroy(se);
+		relay_update(segment);
 		segment_update_mtu(segment);
 	}
 }
@@ -385,6 +389,7 @@ void segment_destroy(struct segment *segment)
 		return;
 	sw = segment->sw;
 	capture_segment_gone(segment);
+	relay_destroy(segment->relay);
 	for (size_t i = 0; i < segment->encap_count; i++)
 		encap_destroy(segment->encaps[i]);
 	free(segment->encaps);

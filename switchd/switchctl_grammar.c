@@ -133,9 +133,9 @@ static const char *const port_keys[] = {
     "remote",	"mode",	     "group",	 "guard.arp", "guard.dhcp", "guard.ra", "guard.mac",
     "guard.ip", "trunk",     "native",	 NULL};
 
-static const char *const segment_keys[] = {"id",	   "domain", "ageing",	 "fdb_max",
-					   "fdb_port_max", "tags",   "reserved", "isolated",
-					   "storm",	   "encap",  NULL};
+static const char *const segment_keys[] = {"id",	   "domain",   "ageing",   "fdb_max",
+					   "fdb_port_max", "tags",     "reserved", "isolated",
+					   "storm",	   "relay_id", "encap",	   NULL};
 
 static const char *const encap_keys[] = {
     "encap",	 "uplink",     "relay", "group",    "peers",	 "sources", "nibbles",
@@ -494,6 +494,7 @@ const struct cli_command cli_commands[] = {
 	{"fdb", "del", "MAC segment SEGMENT", "fdb.del", CLI_CHANGE, parse_fdb_del},
 	{"fdb", "flush", "[segment SEGMENT] [port NAME]", "fdb.flush", CLI_CHANGE, parse_flush},
 	{"peer", "show", "", "peer.show", CLI_SHOW, NULL},
+	{"relay", "show", "[segment SEGMENT]", "relay.show", CLI_SHOW, parse_of_segment},
 	{"mirror", "show", "", "mirror.show", CLI_SHOW, NULL},
 	{"mirror", "add", "NAME {port NAME | segment SEGMENT} {file FILE | port NAME}", "mirror.add", CLI_MIRROR, parse_mirror_add},
 	{"mirror", "del", "NAME", "mirror.del", CLI_CHANGE, parse_name},

@@ -293,6 +293,30 @@ static void show_peer(json_t *item)
 	show_keys(item, keys);
 }
 
+static void show_relay(json_t *item)
+{
+	static const char *const keys[] = {"relay_id", "since", NULL};
+	static const char *const heard_keys[] = {"side", "encap",     "uplink",
+						 "dst",	 "last_seen", NULL};
+	json_t *list = take(item, "heard"), *heard;
+	size_t i;
+
+	show_value(item, "segment", "", ":");
+	if (json_is_null(json_object_get(item, "state"))) {
+		(void)fputs(" no relay", stdout);
+		json_object_del(item, "state");
+	}
+	show_state(item);
+	show_keys(item, keys);
+	json_array_foreach(list, i, heard)
+	{
+		show_value(heard, "id", "    heard ", "");
+		show_key(heard, "state");
+		show_keys(heard, heard_keys);
+	}
+	json_decref(list);
+}
+
 static void show_mirror(json_t *item)
 {
 	static const char *const keys[] = {"port",   "segment", "file", "to_port",
@@ -361,7 +385,7 @@ static void show_any(const char *kind, json_t *item)
 	} kinds[] = {
 	    {"port", show_port},     {"segment", show_segment}, {"uplink", show_uplink},
 	    {"encap", show_encap},   {"fdb", show_fdb},		{"peer", show_peer},
-	    {"mirror", show_mirror}, {"trace", show_trace},
+	    {"mirror", show_mirror}, {"trace", show_trace},	{"relay", show_relay},
 	};
 
 	if (!json_is_object(item)) {

@@ -52,6 +52,8 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	list_init(&sw->dirty_encaps);
 	list_init(&sw->captures);
 	hash_key_random(&key);
+	sw->instance = key.word[0] | 1;
+	hash_key_random(&key);
 	sw->loop = ev_loop_new(EVFLAG_NOENV);
 	sw->port_host.epoll = sw->loop ? takeover_epoll() : -1;
 	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);

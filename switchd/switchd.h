@@ -14,6 +14,7 @@
 #include "learn/fdb.h"
 #include "lib/frame.h"
 #include "lib/list.h"
+#include "switchd/bucket.h"
 #include "switchd/config.h"
 #include "switchd/port/port.h"
 
@@ -21,6 +22,7 @@ struct ctl_server;
 struct handover;
 struct inherit;
 struct names;
+struct relay;
 struct switchd;
 
 struct uplink {
@@ -42,6 +44,14 @@ struct segment_encap {
 	void *conf;	   /* owned; described by encap.ops->schema */
 	bool open;
 	char why[160]; /* why it is not open */
+	/* Of a relay: what it has left for frames that cross from here, and how far it
+	 * has told which stations are on its other sides. */
+	struct bucket crossing;
+	struct {
+		bool on;
+		uint32_t cursor;
+		struct ipaddr to; /* unset: everybody */
+	} announce;
 };
 
 struct segment {
@@ -56,6 +66,7 @@ struct segment {
 	struct segment_encap **encaps;
 	size_t encap_count;
 	struct list captures; /* of struct capture */
+	struct relay *relay;  /* NULL: it is none, and has heard of none */
 };
 
 /* What switchd keeps of a port beside the contract. */
@@ -77,7 +88,8 @@ struct port_runtime {
 struct switchd {
 	struct ev_loop *loop;
 	const char *config_file;
-	struct desired desired; /* in force */
+	char host[NAME_MAX_LEN + 1]; /* its name */
+	struct desired desired;	     /* in force */
 	struct frame_pool *pool;
 	struct fdb *fdb;
 	struct rtnl *rtnl;
@@ -100,6 +112,7 @@ struct switchd {
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
 	uint64_t reloads, reload_failures;
 	uint64_t wakeups;
+	uint64_t instance;	   /* drawn at each start; not 0 */
 	struct inherit *inherit;   /* while it starts: descriptors of a former process */
 	struct handover *handover; /* while a successor takes over */
 	unsigned uid;		   /* who it runs as */

@@ -10,6 +10,7 @@
 #include "lib/names.h"
 #include "switchd/announce.h"
 #include "switchd/events.h"
+#include "switchd/relay.h"
 #include "switchd/rtnl.h"
 #include "switchd/segment.h"
 
@@ -208,6 +209,7 @@ void uplink_refresh(struct uplink *uplink)
 		if (se->open)
 			se->encap.ops->uplink_changed(&se->encap);
 		segment_update_mtu(se->segment);
+		relay_uplink_changed(se->segment);
 		if (announce)
 			announce_segment(se->segment);
 	}

@@ -16,6 +16,7 @@
 #include "lib/frame.h"
 #include "lib/list.h"
 #include "lib/stats.h"
+#include "switchd/bucket.h"
 #include "switchd/config.h"
 
 struct ev_loop;
@@ -57,8 +58,7 @@ struct membership {
 	struct segment *segment; /* NULL: in none */
 	struct list by_segment;	 /* in segment.ports */
 	uint16_t vid;		 /* of the guest's tags there; 0: its frames have none */
-	uint64_t storm_tokens;	 /* in thousandths of a frame */
-	uint64_t storm_stamp;
+	struct bucket storm;
 };
 
 struct port {

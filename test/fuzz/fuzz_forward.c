@@ -85,8 +85,7 @@ static void reset_switch(void)
 		port->state = &fx.ports[i];
 		conf->state = PORT_OPEN;
 		conf->isolated = false;
-		port->untagged.storm_tokens = UINT32_MAX;
-		port->untagged.storm_stamp = fx.sw.now;
+		port->untagged.storm = (struct bucket){0};
 		memset(&port->stats, 0, sizeof(port->stats));
 	}
 	for (unsigned i = 0; i < WIRES; i++) {

@@ -145,6 +145,7 @@ static const struct {
      "1|[ 0x00, 0x01 ]|16|-1|[ \"3\" ]"},
     {SEGMENT, "isolated", "true|false", "0"},
     {SEGMENT, "storm", "0|1|10000000", "-1|10000001"},
+    {SEGMENT, "relay_id", "", "0|1|65535|65536|-1"},
     {SEGMENT, "encap", "()|[]",
      "{}|( {} )|( { type = \"dot1q\"; vid = 1; } )|( { type = \"macrewrite\"; } )|"
      "( { type = \"vxlan\"; } )|( { type = \"substrate\"; } )|( { type = \"gre\"; } )|"
@@ -279,8 +280,9 @@ static void defaults(void **state)
 	desired_clear(&out);
 }
 
-#define U	"uplinks = ( { name = \"u\"; interface = \"eth0\"; } );\n"
-#define E(rest) "encap = ( { type = \"etherip\"; uplink = \"u\"; " rest " } );"
+#define U	 "uplinks = ( { name = \"u\"; interface = \"eth0\"; } );\n"
+#define E(rest)	 "encap = ( { type = \"etherip\"; uplink = \"u\"; " rest " } );"
+#define E1(rest) "{ type = \"etherip\"; uplink = \"u\"; " rest " }"
 
 static void between_objects(void **state)
 {
@@ -306,7 +308,20 @@ static void between_objects(void **state)
 	    {"segments = ( { name = \"s\"; id = 1;\n" E("") " } );",
 	     "f:2: segment \"s\": etherip encap: there is no uplink \"u\""},
 	    {U "segments = ( { name = \"s\"; id = 1;\n" E("relay = true;") " } );",
-	     "f:3: segment \"s\": etherip encap: key \"relay\": relays come with a later version"},
+	     "f:3: segment \"s\": etherip encap: key \"relay\": it is the only encap, so there is "
+	     "nothing to relay to"},
+	    {U "segments = ( { name = \"s\"; id = 1; encap = ( " E1("relay = true;") ",\n" E1(
+		 "relay = true; peers = \"192.0.2.2\";") " ); } );",
+	     "f:2: segment \"s\": etherip encap: key \"relay\": all encaps say it: the one that is "
+	     "the relay's LAN must not"},
+	    {U "segments = ( { name = \"s\"; id = 1; encap = ( " E1("") ",\n" E1(
+		 "relay = true; peers = \"192.0.2.2\";") ",\n"
+							 "{ type = \"dot1q\"; uplink = \"u\"; vid "
+							 "= 5; } ); } );",
+	     "f:4: segment \"s\": dot1q encap: this and the etherip encap are both without relay = "
+	     "true: only one can be the relay's LAN"},
+	    {U "segments = (\n{ name = \"s\"; id = 1; relay_id = 7; encap = ( " E1("") " ); } );",
+	     "f:3: segment \"s\": key \"relay_id\" is for relays, and no encap says relay = true"},
 	    {"segments = ( { name = \"s\"; } );\n"
 	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"t\"; } );",
 	     "f:2: port \"p\": there is no segment \"t\""},

@@ -359,7 +359,7 @@ static const struct {
     {"0x03, 0x0e", "0x03, 0x10", false},
     {"[ 0x03, 0x0e ]", "3", true},
     {"storm = 0", "storm = 10000001", false},
-    {"relay = false", "relay = true", false},
+    {"relay = false", "relay = true", true},
     {"group = \"239.192.0.1\"", "group = \"10.0.0.1\"", false},
     {"group = \"239.192.0.1\"", "group = \"239.192.0.9\"", true},
     {"\"192.0.2.0/24\"", "\"192.0.2.1/24\"", false},

@@ -203,8 +203,8 @@ static void take_snapshot(struct snapshot *snapshot)
 	memset(snapshot, 0, sizeof(*snapshot));
 	for (unsigned i = 0; i < fx.port_count; i++) {
 		snapshot->stats[i] = fx.ports[i].port->stats;
-		snapshot->tokens[i] = fx.ports[i].port->untagged.storm_tokens;
-		snapshot->stamps[i] = fx.ports[i].port->untagged.storm_stamp;
+		snapshot->tokens[i] = fx.ports[i].port->untagged.storm.tokens;
+		snapshot->stamps[i] = fx.ports[i].port->untagged.storm.stamp;
 		snapshot->queued += fx.ports[i].port->out.count;
 	}
 	for (unsigned i = 0; i < fx.encap_count; i++) {
