@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Counts copies of broadcasts, and speaks as a relay that is none.
 
-relay.py send INTERFACE SOURCE COUNT [INTERVAL]  numbered broadcasts, INTERVAL seconds apart
+relay.py send INTERFACE SOURCE COUNT [INTERVAL [DESTINATION]]
+                                                 numbered frames, INTERVAL seconds apart, to
+                                                 everybody if nothing else is said
 relay.py count INTERFACE                         counts them until a line comes on stdin,
                                                  then prints for each source: frames copies
-relay.py watch INTERFACE SOURCE                  prints when the first of this source comes,
-                                                 and each pause of more than 100 ms
+relay.py watch INTERFACE SOURCE                  prints 0 when the first of this source comes,
+                                                 and the length of each pause of more than 0.1 s
 relay.py beacon INTERFACE MAC [STATE [NUMBER [TYPE]]]   a forged beacon
 """
 import select
@@ -29,14 +31,14 @@ def octets(mac):
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def send(interface, source, count, interval="0.001"):
+def send(interface, source, count, interval="0.001", destination="ff:ff:ff:ff:ff:ff"):
     sock = raw(interface)
     begin = time.monotonic()
     for n in range(int(count)):
         wait = begin + n * float(interval) - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        sock.send(b"\xff" * 6 + octets(source) + TYPE + MARK + struct.pack("!I", n) + bytes(30))
+        sock.send(octets(destination) + octets(source) + TYPE + MARK + struct.pack("!I", n) + bytes(30))
 
 
 def read(sock):

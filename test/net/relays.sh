@@ -65,6 +65,29 @@ becomes() { # SECONDS HOST STATE
 	}
 }
 
+# A switchd that dies without a word.
+relay_kill() { # HOST
+	local pid=${LAB_PID[$1]}
+	unset "LAB_PID[$1]"
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || :
+}
+
+# Watching a flow in GUEST from SOURCE's guest; then its longest pause, in seconds.
+watch_start() { # GUEST SOURCE
+	background "$1" "$PYTHON" "$relay_py" watch eth0 "$(mac "$2")" >"$LAB/$1.watch"
+	wait_until 10 grep -q ready "$LAB/$1.watch" || lab_die "no watcher in $1"
+}
+longest_pause() { # GUEST
+	awk '$1 != "ready" && $1 > n { n = $1 } END { print n + 0 }' "$LAB/$1.watch"
+}
+below() { # SECONDS LIMIT
+	awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || {
+		echo "$1 seconds, and the limit is $2"
+		return 1
+	}
+}
+
 # Counting: every guest sends COUNT broadcasts, and every other must get one copy of each.
 declare -A COUNTER=()
 counters_start() { # GUEST...
@@ -105,6 +128,13 @@ broadcasts() { # COUNT INTERVAL GUEST...
 	wait "${pids[@]}"
 }
 # All of them from all, and no copy too much.
+# Whether none was there twice; some may be missing.
+no_copies() { # GUEST...
+	local guest
+	for guest; do
+		awk '$1 != "ready" && $2 != $3 { print "copies:", $0; bad = 1 } END { exit bad }' "$LAB/$guest.counts" || return 1
+	done
+}
 exactly_once() { # COUNT INTERVAL GUEST...
 	local count=$1 interval=$2 guest other want bad=0
 	shift 2
