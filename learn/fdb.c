@@ -676,13 +676,13 @@ size_t fdb_age(struct fdb *fdb, uint64_t now)
 	return fdb_age_some(fdb, now, SIZE_MAX);
 }
 
-size_t fdb_list(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
-		struct fdb_entry_info *out, size_t max)
+size_t fdb_list_some(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
+		     struct fdb_entry_info *out, size_t max, size_t slots, bool *end)
 {
 	uint32_t slot = *cursor > 0 ? *cursor : 1;
 	size_t count = 0;
 
-	for (; slot <= fdb->entry_high && count < max; slot++) {
+	for (; slot <= fdb->entry_high && count < max && slots > 0; slot++, slots--) {
 		const struct fdb_entry *entry = &fdb->entry[slot];
 
 		if (entry->holder == FDB_NONE || (id >= 0 && fdb_key_segment(entry->key) != id) ||
@@ -691,7 +691,34 @@ size_t fdb_list(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
 		out[count++] = entry_info(fdb, entry, now);
 	}
 	*cursor = slot;
+	*end = slot > fdb->entry_high;
 	return count;
+}
+
+size_t fdb_list(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
+		struct fdb_entry_info *out, size_t max)
+{
+	bool end;
+
+	return fdb_list_some(fdb, id, now, cursor, out, max, SIZE_MAX, &end);
+}
+
+/* Static and sticky entries stay, others with the last of them. */
+static bool holder_aged(const struct fdb *fdb, const struct fdb_holder *holder, uint64_t now)
+{
+	const uint32_t ageing = fdb->segment[holder->segment]->limits.ageing_ms;
+
+	return holder->count[FDB_LIST_FIXED] == 0 && ageing > 0 &&
+	       fdb_since(holder->heard, now) >= ageing;
+}
+
+bool fdb_is_heard(const struct fdb *fdb, uint16_t segment, const struct fdb_where *where,
+		  uint64_t now)
+{
+	const uint32_t slot = fdb_holder_find(fdb, segment, where);
+	const struct fdb_holder *holder = &fdb->holder[slot];
+
+	return slot != FDB_NONE && fdb_holder_total(holder) > 0 && !holder_aged(fdb, holder, now);
 }
 
 size_t fdb_list_holders(const struct fdb *fdb, uint64_t now, uint32_t *cursor,
@@ -703,13 +730,9 @@ size_t fdb_list_holders(const struct fdb *fdb, uint64_t now, uint32_t *cursor,
 	for (; slot <= fdb->holder_high && count < max; slot++) {
 		const struct fdb_holder *holder = &fdb->holder[slot];
 		const uint64_t idle = fdb_since(holder->heard, now);
-		uint32_t ageing;
 
-		if (fdb_holder_total(holder) == 0)
+		if (fdb_holder_total(holder) == 0 || holder_aged(fdb, holder, now))
 			continue;
-		ageing = fdb->segment[holder->segment]->limits.ageing_ms;
-		if (holder->count[FDB_LIST_FIXED] == 0 && ageing > 0 && idle >= ageing)
-			continue; /* all of it has aged */
 		memset(&out[count], 0, sizeof(out[count]));
 		out[count].segment = (uint16_t)holder->segment;
 		out[count].where = holder->where;

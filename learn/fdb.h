@@ -162,6 +162,17 @@ size_t fdb_age_some(struct fdb *fdb, uint64_t now, size_t max);
 size_t fdb_list(const struct fdb *fdb, int segment, uint64_t now, uint32_t *cursor,
 		struct fdb_entry_info *out, size_t max);
 
+/*
+ * The same for who must not take long: looks at no more than `slots` places of the
+ * table, so that 0 is not the end; *end says whether it is.
+ */
+size_t fdb_list_some(const struct fdb *fdb, int segment, uint64_t now, uint32_t *cursor,
+		     struct fdb_entry_info *out, size_t max, size_t slots, bool *end);
+
+/* Whether a location has entries that have not aged. */
+bool fdb_is_heard(const struct fdb *fdb, uint16_t segment, const struct fdb_where *where,
+		  uint64_t now);
+
 /* What an entry's holder is called back for, e.g. to list peers. Same cursor rules. */
 struct fdb_holder_info {
 	uint16_t segment;

@@ -118,6 +118,12 @@ bool conf_fail(const void *object, struct err *err, const char *fmt, ...)
 	return false;
 }
 
+static bool out_of_memory(const struct context *ctx)
+{
+	(void)err_set(ctx->err, ENOMEM, "out of memory");
+	return false;
+}
+
 /* What was written, as a message shows it. */
 static const char *show(const struct value *value, char buf[CONF_SHOWN + 2])
 {
@@ -159,6 +165,9 @@ static struct value value_of(const config_setting_t *setting)
 	switch (value.type) {
 	case CONFIG_TYPE_STRING:
 		value.text = config_setting_get_string(setting);
+		/* libconfig keeps a string that it had no memory for as none. */
+		if (!value.text)
+			value.type = CONFIG_TYPE_NONE;
 		break;
 	case CONFIG_TYPE_INT:
 		value.number = config_setting_get_int(setting);
@@ -204,9 +213,8 @@ static bool parse_string(const struct context *ctx, const struct conf_key *key,
 	wanted = key->wants ? key->wants(value->text) : NULL;
 	if (wanted)
 		return wrong(ctx, key, value, wanted);
-	*out = conf_alloc(1, strlen(value->text) + 1);
-	memcpy(*out, value->text, strlen(value->text));
-	return true;
+	*out = strdup(value->text);
+	return *out || out_of_memory(ctx);
 }
 
 static bool parse_int(const struct context *ctx, const struct conf_key *key,
@@ -299,10 +307,12 @@ static bool parse_scalar(const struct context *ctx, const struct conf_key *key,
 }
 
 /* Room for all items at once: there may be tens of thousands. */
-static void list_reserve(struct conf_list *list, size_t count, size_t size)
+static bool list_reserve(const struct context *ctx, struct conf_list *list, size_t count,
+			 size_t size)
 {
 	list->items = count ? conf_alloc(count, size) : NULL;
 	list->count = 0;
+	return list->items || count == 0 || out_of_memory(ctx);
 }
 
 /* The next item, zeroed; counted from now on, so that conf_clear finds it. */
@@ -316,15 +326,16 @@ static bool parse_commas(const struct context *ctx, const struct conf_key *key,
 			 const struct value *value, struct conf_list *list)
 {
 	size_t len = strlen(value->text);
-	char *copy = conf_alloc(1, len + 1);
+	char *copy = strdup(value->text);
 	char *rest = copy, *item;
 	size_t commas = 0;
-	bool ok = true;
+	bool ok;
 
+	if (!copy)
+		return out_of_memory(ctx);
 	for (const char *p = value->text; *p; p++)
 		commas += *p == ',';
-	list_reserve(list, len ? commas + 1 : 0, conf_item_size(key->type));
-	memcpy(copy, value->text, len);
+	ok = list_reserve(ctx, list, len ? commas + 1 : 0, conf_item_size(key->type));
 	while (ok && len && (item = strsep(&rest, ",")) != NULL) {
 		struct value one = {.type = CONFIG_TYPE_STRING, .line = value->line, .text = item};
 
@@ -344,10 +355,11 @@ static bool parse_scalars(const struct context *ctx, const struct conf_key *key,
 	if (ctx->loose && value.type == CONFIG_TYPE_STRING)
 		return parse_commas(ctx, key, &value, list);
 	if (value.type != CONFIG_TYPE_ARRAY && value.type != CONFIG_TYPE_LIST) {
-		list_reserve(list, 1, size);
-		return parse_scalar(ctx, key, &value, list_next(list, size));
+		return list_reserve(ctx, list, 1, size) &&
+		       parse_scalar(ctx, key, &value, list_next(list, size));
 	}
-	list_reserve(list, (size_t)count, size);
+	if (!list_reserve(ctx, list, (size_t)count, size))
+		return false;
 	for (int i = 0; i < count; i++) {
 		struct value item = value_of(config_setting_get_elem(setting, (unsigned)i));
 
@@ -388,6 +400,8 @@ static bool parse_variant(const struct context *ctx, const struct conf_key *key,
 			    err.text);
 	}
 	variant->object = conf_alloc(1, variant->schema->size);
+	if (!variant->object)
+		return out_of_memory(ctx);
 	return parse_object(ctx, variant->schema, key->text, group, variant->object);
 }
 
@@ -403,7 +417,8 @@ static bool parse_objects(const struct context *ctx, const struct conf_key *key,
 		return true;
 	if (value.type != CONFIG_TYPE_LIST)
 		return wrong(ctx, key, &value, "a list ( { ... }, ... )");
-	list_reserve(list, (size_t)count, size);
+	if (!list_reserve(ctx, list, (size_t)count, size))
+		return false;
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
 		void *item;
@@ -426,11 +441,12 @@ static bool parse_switches(const struct context *ctx, const struct conf_key *key
 {
 	struct conf_head *head = object;
 	size_t len = strlen(value->text);
-	char *copy = conf_alloc(1, len + 1);
+	char *copy = strdup(value->text);
 	char *rest = copy, *item;
 	bool ok = true;
 
-	memcpy(copy, value->text, len);
+	if (!copy)
+		return out_of_memory(ctx);
 	while (ok && len && (item = strsep(&rest, ",")) != NULL) {
 		const struct conf_key *inner = key->schema->keys;
 		struct value one = {.type = CONFIG_TYPE_STRING, .line = value->line, .text = item};
@@ -492,19 +508,21 @@ static void set_defaults(const struct conf_schema *schema, void *object)
 	}
 }
 
-static void set_default_strings(const struct conf_schema *schema, void *object)
+static bool set_default_strings(const struct conf_schema *schema, void *object)
 {
 	for (const struct conf_key *key = schema->keys; key->name; key++) {
 		char **member = conf_member(object, key);
 
 		if (key->type == CONF_OBJECT) {
-			set_default_strings(key->schema, member);
+			if (!set_default_strings(key->schema, member))
+				return false;
 		} else if (key->type == CONF_STRING && key->text && !*member) {
 			*member = strdup(key->text);
 			if (!*member)
-				abort();
+				return false;
 		}
 	}
+	return true;
 }
 
 static bool parse_members(const struct context *ctx, const struct conf_schema *schema,
@@ -551,8 +569,7 @@ static bool parse_object(const struct context *outside, const struct conf_schema
 		if (key->required && !(head->given & (UINT64_C(1) << (key - schema->keys))))
 			return fail(&ctx, head->line, "key \"%s\" is missing", key->name);
 	}
-	set_default_strings(schema, object);
-	return true;
+	return set_default_strings(schema, object) || out_of_memory(&ctx);
 }
 
 bool conf_parse_group(const struct conf_schema *schema, const config_setting_t *group, bool loose,

@@ -122,8 +122,13 @@ bool conf_given(const struct conf_schema *schema, const void *object, const char
 /* Frees what the object owns and zeroes it. */
 void conf_clear(const struct conf_schema *schema, void *object);
 
-/* A deep copy into a zeroed object; aborts when out of memory. */
-void conf_copy(const struct conf_schema *schema, void *to, const void *from);
+/* A deep copy into a zeroed object. false when out of memory: the object is zeroed then. */
+bool conf_copy(const struct conf_schema *schema, void *to, const void *from)
+    __attribute__((warn_unused_result));
+
+/* A deep copy in place of what the object has. false when out of memory: it stays as it is. */
+bool conf_replace(const struct conf_schema *schema, void *object, const void *from)
+    __attribute__((warn_unused_result));
 
 /* Whether two objects say the same; conf_head is not compared. */
 bool conf_equal(const struct conf_schema *schema, const void *a, const void *b);
@@ -132,7 +137,8 @@ bool conf_equal(const struct conf_schema *schema, const void *a, const void *b);
 bool conf_key_equal(const struct conf_schema *schema, const void *a, const void *b,
 		    const char *name);
 
-/* A new JSON object with the keys that were given; conf_parse_json reads it back. */
+/* A new JSON object with the keys that were given; conf_parse_json reads it back. NULL when
+ * out of memory. */
 struct json_t *conf_to_json(const struct conf_schema *schema, const void *object);
 
 /* The type behind CONF_VARIANT: its `type` word (the schema's kind). */

@@ -7,7 +7,7 @@
 
 #include "lib/conf.h"
 
-/* Zeroed memory; aborts when there is none. */
+/* Zeroed memory, never of no size; NULL when there is none. */
 void *conf_alloc(size_t count, size_t size);
 
 /* The type of one item of a list of scalars, and its size; CONF_PREFIXES stands

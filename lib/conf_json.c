@@ -80,7 +80,7 @@ static bool add_json(config_setting_t *parent, const char *name, json_t *json, u
 		return err_set(err, EINVAL, "key \"%s\": text cannot contain \\u0000",
 			       shown_name) == 0;
 	setting = config_setting_add(parent, name, type);
-	/* It refuses names that no file could have. */
+	/* It refuses names that no file could have, and fails without memory. */
 	if (!setting)
 		return err_set(err, EINVAL, "unknown key \"%s\"", shown_name) == 0;
 	switch (type) {
@@ -89,7 +89,8 @@ static bool add_json(config_setting_t *parent, const char *name, json_t *json, u
 	case CONFIG_TYPE_LIST:
 		return add_items(setting, json, depth - 1, err);
 	case CONFIG_TYPE_STRING:
-		return config_setting_set_string(setting, json_string_value(json));
+		return config_setting_set_string(setting, json_string_value(json)) ||
+		       err_set(err, ENOMEM, "out of memory") == 0;
 	case CONFIG_TYPE_INT64:
 		return config_setting_set_int64(setting, json_integer_value(json));
 	case CONFIG_TYPE_FLOAT:
@@ -116,13 +117,6 @@ bool conf_parse_json(const struct conf_schema *schema, const struct json_t *json
 	return ok;
 }
 
-static json_t *checked(json_t *json)
-{
-	if (!json)
-		abort();
-	return json;
-}
-
 /* Configuration text need not be UTF-8; JSON has to be. */
 static json_t *text_to_json(const char *text)
 {
@@ -133,7 +127,7 @@ static json_t *text_to_json(const char *text)
 		return json;
 	copy = strdup(text);
 	if (!copy)
-		abort();
+		return NULL;
 	for (char *p = copy; *p; p++)
 		if ((unsigned char)*p >= 0x80)
 			*p = '?';
@@ -142,30 +136,39 @@ static json_t *text_to_json(const char *text)
 	return json;
 }
 
-/* One scalar, of key's type or of its items' type; NULL: an address not set. */
+/* Whether a scalar says anything: an address may be unset. */
+static bool is_set(const struct conf_key *key, const void *value)
+{
+	switch (conf_item_type(key->type)) {
+	case CONF_STRING:
+		return *(char *const *)value;
+	case CONF_ADDR:
+		return ipaddr_is_set(value);
+	default:
+		return true;
+	}
+}
+
+/* One scalar, of key's type or of its items' type. */
 static json_t *scalar_to_json(const struct conf_key *key, const void *value)
 {
 	char buf[ADDR_STRLEN];
-	const char *text;
 
 	switch (conf_item_type(key->type)) {
 	case CONF_STRING:
-		text = *(char *const *)value;
-		return text ? checked(text_to_json(text)) : NULL;
+		return text_to_json(*(char *const *)value);
 	case CONF_INT:
-		return checked(json_integer(*(const int64_t *)value));
+		return json_integer(*(const int64_t *)value);
 	case CONF_BOOL:
 		return json_boolean(*(const bool *)value);
 	case CONF_ENUM:
-		return checked(json_string(key->words[*(const int *)value]));
+		return json_string(key->words[*(const int *)value]);
 	case CONF_MAC:
-		return checked(json_string(mac_format(value, buf)));
+		return json_string(mac_format(value, buf));
 	case CONF_ADDR:
-		if (!ipaddr_is_set(value))
-			return NULL;
-		return checked(json_string(ipaddr_format(value, buf)));
+		return json_string(ipaddr_format(value, buf));
 	case CONF_PREFIXES:
-		return checked(json_string(ipprefix_format(value, buf)));
+		return json_string(ipprefix_format(value, buf));
 	default:
 		return NULL;
 	}
@@ -173,9 +176,9 @@ static json_t *scalar_to_json(const struct conf_key *key, const void *value)
 
 static json_t *list_to_json(const struct conf_key *key, const struct conf_list *list)
 {
-	json_t *array = checked(json_array());
+	json_t *array = json_array();
 
-	for (size_t i = 0; i < list->count; i++) {
+	for (size_t i = 0; array && i < list->count; i++) {
 		const char *items = list->items;
 		json_t *item;
 
@@ -189,19 +192,18 @@ static json_t *list_to_json(const struct conf_key *key, const struct conf_list *
 		} else {
 			item = scalar_to_json(key, items + i * conf_item_size(key->type));
 		}
-		if (json_array_append_new(array, item) < 0)
-			abort();
+		/* Which takes no NULL either. */
+		if (json_array_append_new(array, item) < 0) {
+			json_decref(array);
+			return NULL;
+		}
 	}
 	return array;
 }
 
-static json_t *key_to_json(const struct conf_key *key, const void *object)
+static json_t *key_to_json(const struct conf_key *key, const void *member)
 {
-	const void *member = conf_member(object, key);
-
 	switch (key->type) {
-	case CONF_LATER:
-		return NULL;
 	case CONF_OBJECT:
 		return conf_to_json(key->schema, member);
 	case CONF_INTS:
@@ -219,16 +221,18 @@ static json_t *key_to_json(const struct conf_key *key, const void *object)
 struct json_t *conf_to_json(const struct conf_schema *schema, const void *object)
 {
 	const struct conf_head *head = object;
-	json_t *json = checked(json_object());
+	json_t *json = json_object();
 
-	for (const struct conf_key *key = schema->keys; key->name; key++) {
-		json_t *value;
+	for (const struct conf_key *key = schema->keys; json && key->name; key++) {
+		const void *member = conf_member(object, key);
 
-		if (!(head->given & (UINT64_C(1) << (key - schema->keys))))
+		if (!(head->given & (UINT64_C(1) << (key - schema->keys))) ||
+		    key->type == CONF_LATER || !is_set(key, member))
 			continue;
-		value = key_to_json(key, object);
-		if (value && json_object_set_new(json, key->name, value) < 0)
-			abort();
+		if (json_object_set_new(json, key->name, key_to_json(key, member)) < 0) {
+			json_decref(json);
+			return NULL;
+		}
 	}
 	return json;
 }

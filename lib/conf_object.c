@@ -9,11 +9,7 @@
 
 void *conf_alloc(size_t count, size_t size)
 {
-	void *memory = calloc(count ? count : 1, size);
-
-	if (!memory)
-		abort();
-	return memory;
+	return calloc(count ? count : 1, size);
 }
 
 enum conf_type conf_item_type(enum conf_type type)
@@ -120,54 +116,80 @@ void conf_clear(const struct conf_schema *schema, void *object)
 	memset(object, 0, schema->size);
 }
 
-static void copy_items(const struct conf_key *key, struct conf_list *to,
+static bool copy_items(const struct conf_key *key, struct conf_list *to,
 		       const struct conf_list *from)
 {
 	size_t size = key->type == CONF_OBJECTS ? key->schema->size : conf_item_size(key->type);
 
-	to->count = from->count;
-	to->items = NULL;
 	if (from->count == 0)
-		return;
+		return true;
 	to->items = conf_alloc(from->count, size);
+	if (!to->items)
+		return false;
 	if (key->type != CONF_OBJECTS && key->type != CONF_VARIANT) {
 		memcpy(to->items, from->items, from->count * size);
-		return;
+		to->count = from->count;
+		return true;
 	}
-	for (size_t i = 0; i < from->count; i++) {
-		if (key->type == CONF_OBJECTS) {
-			conf_copy(key->schema, (char *)to->items + i * size,
-				  (const char *)from->items + i * size);
-		} else {
-			const struct conf_variant *source =
-			    (const struct conf_variant *)from->items + i;
-			struct conf_variant *copy = (struct conf_variant *)to->items + i;
+	/* Counted one by one, so that conf_clear finds what is there. */
+	for (; to->count < from->count; to->count++) {
+		const char *source = (const char *)from->items + to->count * size;
+		char *copy = (char *)to->items + to->count * size;
+		const struct conf_variant *variant = (const void *)source;
+		struct conf_variant *made = (void *)copy;
 
-			copy->schema = source->schema;
-			copy->object = conf_alloc(1, source->schema->size);
-			conf_copy(source->schema, copy->object, source->object);
+		if (key->type == CONF_OBJECTS) {
+			if (!conf_copy(key->schema, copy, source))
+				return false;
+			continue;
 		}
+		made->schema = variant->schema;
+		made->object = conf_alloc(1, variant->schema->size);
+		if (!made->object)
+			return false;
+		if (!conf_copy(variant->schema, made->object, variant->object)) {
+			free(made->object);
+			made->object = NULL;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool copy_key(const struct conf_key *key, void *member, const void *source)
+{
+	switch (key->type) {
+	case CONF_STRING:
+		if (!*(char *const *)source)
+			return true;
+		*(char **)member = strdup(*(char *const *)source);
+		return *(char **)member;
+	case CONF_OBJECT:
+		return conf_copy(key->schema, member, source);
+	case CONF_INTS:
+	case CONF_MACS:
+	case CONF_ADDRS:
+	case CONF_PREFIXES:
+	case CONF_OBJECTS:
+	case CONF_VARIANT:
+		return copy_items(key, member, source);
+	default:
+		return true;
 	}
 }
 
-void conf_copy(const struct conf_schema *schema, void *to, const void *from)
+/* Takes from a structure what belongs to another. */
+static void disown(const struct conf_schema *schema, void *object)
 {
-	/* Members that are no keys (an owner) come along; then each key gets its own. */
-	memcpy(to, from, schema->size);
 	for (const struct conf_key *key = schema->keys; key->name; key++) {
-		const void *source = conf_member(from, key);
-		void *member = conf_member(to, key);
+		void *member = conf_member(object, key);
 
 		switch (key->type) {
 		case CONF_STRING:
-			if (!*(char *const *)source)
-				break;
-			*(char **)member = strdup(*(char *const *)source);
-			if (!*(char **)member)
-				abort();
+			*(char **)member = NULL;
 			break;
 		case CONF_OBJECT:
-			conf_copy(key->schema, member, source);
+			disown(key->schema, member);
 			break;
 		case CONF_INTS:
 		case CONF_MACS:
@@ -175,12 +197,40 @@ void conf_copy(const struct conf_schema *schema, void *to, const void *from)
 		case CONF_PREFIXES:
 		case CONF_OBJECTS:
 		case CONF_VARIANT:
-			copy_items(key, member, source);
+			memset(member, 0, sizeof(struct conf_list));
 			break;
 		default:
 			break;
 		}
 	}
+}
+
+bool conf_copy(const struct conf_schema *schema, void *to, const void *from)
+{
+	/* Members that are no keys (an owner) come along; then each key gets its own. */
+	memcpy(to, from, schema->size);
+	disown(schema, to);
+	for (const struct conf_key *key = schema->keys; key->name; key++) {
+		if (copy_key(key, conf_member(to, key), conf_member(from, key)))
+			continue;
+		conf_clear(schema, to);
+		return false;
+	}
+	return true;
+}
+
+bool conf_replace(const struct conf_schema *schema, void *object, const void *from)
+{
+	void *copy = conf_alloc(1, schema->size);
+
+	if (!copy || !conf_copy(schema, copy, from)) {
+		free(copy);
+		return false;
+	}
+	conf_clear(schema, object);
+	memcpy(object, copy, schema->size);
+	free(copy);
+	return true;
 }
 
 static bool string_equal(const char *a, const char *b)

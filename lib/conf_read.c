@@ -146,7 +146,8 @@ static int find_include(const char *text)
 	return 0;
 }
 
-/* Few names in the life of a process, each kept for the objects that point to it. */
+/* Few names in the life of a process, each kept for the objects that point to it. NULL when
+ * out of memory. */
 static char *intern(const char *name)
 {
 	static struct interned {
@@ -159,6 +160,8 @@ static char *intern(const char *name)
 		if (strcmp(it->name, name) == 0)
 			return it->name;
 	it = conf_alloc(1, sizeof(*it) + strlen(name) + 1);
+	if (!it)
+		return NULL;
 	memcpy(it->name, name, strlen(name) + 1);
 	it->next = all;
 	all = it;
@@ -169,6 +172,7 @@ bool conf_read(config_t *config, const char *text, const char *name, struct err 
 {
 	struct scan scan = {.at = text, .line = 1, .name = name, .err = err};
 	int line = find_include(text);
+	char *kept;
 
 	if (line)
 		return scan_fail(&scan, line, "@include is not supported");
@@ -182,6 +186,9 @@ bool conf_read(config_t *config, const char *text, const char *name, struct err 
 		return scan_fail(&scan, line > 0 ? line : 1, what ? what : "syntax error");
 	}
 	/* libconfig knows no name for text in memory; conf_parse looks here. */
-	config_setting_set_hook(config_root_setting(config), intern(name));
+	kept = intern(name);
+	if (!kept)
+		return err_set(err, ENOMEM, "%s: out of memory", name) == 0;
+	config_setting_set_hook(config_root_setting(config), kept);
 	return true;
 }

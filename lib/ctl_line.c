@@ -117,6 +117,8 @@ int ctl_request_parse(struct ctl_request *request, const char *text, size_t len,
 
 	*request = (struct ctl_request){0};
 	request->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	if (!request->root && json_error_code(&error) == json_error_out_of_memory)
+		return err_set(err, ENOMEM, "out of memory");
 	if (!request->root)
 		return err_set(err, EINVAL, "the request is not JSON: column %d: %s", error.column,
 			       error.text);

@@ -25,6 +25,7 @@
 
 #include "lib/ctl_line.h"
 #include "lib/ctl_listen.h"
+#include "lib/json_memory.h"
 #include "lib/list.h"
 #include "lib/log.h"
 #include "lib/revive.h"
@@ -32,6 +33,7 @@
 LOG_MODULE("control");
 
 #define READ_BYTES	 16384u
+#define OUT_OF_MEMORY	 "{\"ok\":false,\"error\":\"out of memory\"}\n"
 #define GENERATE_BELOW	 (64u * 1024u) /* a generator is asked while less waits */
 #define ACCEPTS_A_TURN	 16
 #define ACCEPT_PAUSE_S	 1. /* without descriptors to accept with */
@@ -67,6 +69,7 @@ struct ctl_conn {
 	void *hangup_arg;
 	unsigned long long lost; /* events since the queue was full */
 	bool answered;		 /* the request at hand */
+	bool short_of_memory;	 /* some of its answer is missing */
 	bool subscribed;
 	bool closing; /* after what is in the queue */
 	bool broken;  /* at once */
@@ -152,17 +155,20 @@ static void send_goodbye(int fd, const char *why)
 
 /* ---- answers ---- */
 
-static void append_json(struct ctl_conn *conn, const char *prefix, const json_t *json,
-			const char *suffix)
-{
-	if (ctl_buffer_json(&conn->out, prefix, json, suffix) < 0)
-		conn->broken = true; /* half an answer would be worse than none */
-}
-
 static void append_text(struct ctl_conn *conn, const char *text)
 {
 	if (ctl_buffer_append(&conn->out, text, strlen(text)) < 0)
 		conn->broken = true;
+}
+
+/* Whole, or a plain word that it could not be. What is left of an answer is no answer. */
+static void append_json(struct ctl_conn *conn, const char *prefix, const json_t *json,
+			const char *suffix)
+{
+	if (json_memory_short() || conn->short_of_memory ||
+	    ctl_buffer_json(&conn->out, prefix, json, suffix) < 0)
+		append_text(conn, OUT_OF_MEMORY);
+	conn->short_of_memory = false;
 }
 
 static bool begin_answer(struct ctl_conn *conn)
@@ -178,7 +184,7 @@ static bool begin_answer(struct ctl_conn *conn)
 void ctl_ok(struct ctl_conn *conn, json_t *result)
 {
 	if (begin_answer(conn)) {
-		if (result)
+		if (result || conn->short_of_memory || json_memory_short())
 			append_json(conn, "{\"ok\":true,\"result\":", result, "}\n");
 		else
 			append_text(conn, "{\"ok\":true}\n");
@@ -197,6 +203,9 @@ void ctl_fail(struct ctl_conn *conn, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* Then what was not found, or was wrong, was perhaps only not to be had. */
+	if (json_memory_short())
+		(void)snprintf(text, sizeof(text), "out of memory");
 	string = json_string(text);
 	if (!string) { /* it quotes what is not UTF-8, or was cut within a character */
 		for (char *c = text; *c; c++) {
@@ -206,13 +215,16 @@ void ctl_fail(struct ctl_conn *conn, const char *fmt, ...)
 		string = json_string(text);
 	}
 	conn->hangup = NULL;
+	conn->short_of_memory = false;
 	append_json(conn, "{\"ok\":false,\"error\":", string, "}\n");
 	json_decref(string);
 }
 
 void ctl_item(struct ctl_conn *conn, json_t *item)
 {
-	append_json(conn, "{\"item\":", item, "}\n");
+	/* An item that is missing is told by the end of the answer. */
+	if (json_memory_short() || ctl_buffer_json(&conn->out, "{\"item\":", item, "}\n") < 0)
+		conn->short_of_memory = true;
 	json_decref(item);
 }
 
@@ -313,7 +325,8 @@ static void serve_request(struct ctl_conn *conn, const char *text, size_t len)
 	struct err err;
 
 	server->counters.requests++;
-	conn->answered = false;
+	conn->answered = conn->short_of_memory = false;
+	(void)json_memory_short();
 	if (ctl_request_parse(&request, text, len, &err) < 0) {
 		server->counters.bad_requests++;
 		ctl_fail(conn, "%s", err.text);
@@ -426,10 +439,15 @@ static void receive(struct ctl_conn *conn)
 
 static void generate(struct ctl_conn *conn)
 {
+	bool more;
+
 	if (!conn->next || ctl_buffer_len(&conn->out) >= GENERATE_BELOW)
 		return;
 	conn->answered = false;
-	if (conn->next(conn->state, conn))
+	(void)json_memory_short();
+	more = conn->next(conn->state, conn);
+	conn->short_of_memory |= json_memory_short();
+	if (more && !conn->short_of_memory)
 		return;
 	if (!conn->answered)
 		ctl_ok(conn, NULL);
@@ -507,16 +525,17 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 void ctl_publish(struct ctl_server *server, json_t *event)
 {
 	struct ctl_buffer line = {0};
+	bool whole =
+	    !json_memory_short() && ctl_buffer_json(&line, "{\"event\":", event, "}\n") == 0;
 
-	if (ctl_has_subscribers(server) &&
-	    ctl_buffer_json(&line, "{\"event\":", event, "}\n") == 0) {
+	if (ctl_has_subscribers(server)) {
 		list_for_each (&server->conns, it) {
 			struct ctl_conn *conn = container_of(it, struct ctl_conn, by_server);
 			bool was_empty = !conn_answers(conn);
 
 			if (!conn->subscribed || conn->broken)
 				continue;
-			if (conn->lost ||
+			if (!whole || conn->lost ||
 			    ctl_buffer_len(&line) > CTL_QUEUE_MAX - ctl_buffer_len(&conn->out) ||
 			    ctl_buffer_append(&conn->out, ctl_buffer_data(&line),
 					      ctl_buffer_len(&line)) < 0) {
@@ -641,6 +660,7 @@ int ctl_server_open(struct ctl_server **out, struct ev_loop *loop, const char *p
 	/* jansson would read its seed from a file at the first object; no file can
 	 * be opened once the system calls are filtered. */
 	json_object_seed(0);
+	json_memory_watch();
 	server->addr.sun_family = AF_UNIX;
 	if (len == 0 || len >= sizeof(server->addr.sun_path)) {
 		rc = err_set(err, ENAMETOOLONG, "control socket: '%s' is empty or longer than %zu",

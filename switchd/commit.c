@@ -124,7 +124,8 @@ static int apply_uplinks(struct switchd *sw, const struct desired *next)
 			if (!uplink_create(sw, &confs[i]))
 				return -ENOMEM;
 		} else if (!conf_equal(&uplink_schema, &uplink->conf, &confs[i])) {
-			uplink_reconf(uplink, &confs[i]);
+			if (uplink_reconf(uplink, &confs[i]) < 0)
+				return -ENOMEM;
 		}
 	}
 	return 0;
@@ -141,7 +142,7 @@ static int apply_segments(struct switchd *sw, const struct desired *next)
 			if (!segment_create(sw, &confs[i]))
 				return -ENOMEM;
 		} else if (!conf_equal(&segment_schema, &segment->conf, &confs[i]) ||
-			   segment->encap_count != confs[i].encaps.count) {
+			   segment->encap_count != confs[i].encaps.count || segment->unfinished) {
 			if (segment_reconf(segment, &confs[i]) < 0)
 				return -ENOMEM;
 		} else {
@@ -160,6 +161,8 @@ static bool port_changes(const struct port *port, const struct port_conf *conf)
 
 static int apply_ports(struct switchd *sw, const struct desired *next)
 {
+	int ret = 0;
+
 	for (size_t i = 0; i < next->ports.count; i++) {
 		const struct port_conf *conf = desired_port_at(next, i);
 		struct port *port = switchd_port(sw, conf->name);
@@ -168,7 +171,8 @@ static int apply_ports(struct switchd *sw, const struct desired *next)
 			if (!port_create(sw, conf))
 				return -ENOMEM;
 		} else if (port_changes(port, conf)) {
-			port_reconf(port, conf);
+			if (port_reconf(port, conf) < 0)
+				return -ENOMEM;
 		}
 	}
 	/* Those whose segment was made anew. */
@@ -177,8 +181,10 @@ static int apply_ports(struct switchd *sw, const struct desired *next)
 
 		if (rt->astray)
 			membership_update(rt->port);
+		if (rt->astray)
+			ret = -ENOMEM;
 	}
-	return 0;
+	return ret;
 }
 
 static void warn(const char *text)
@@ -195,9 +201,36 @@ static void warn_of_fixed(const struct desired *now, const struct desired *next)
 		log_warn("control, user, run_dir, ids and seccomp take effect at the next start");
 }
 
-int commit(struct switchd *sw, struct desired *next, struct err *err)
+/* Brings what is live in line with a checked configuration. 0, or -ENOMEM with a part of
+ * it done, from which any other can be applied. */
+static int apply(struct switchd *sw, const struct desired *next)
 {
 	struct next_names names;
+	int ret = next_names_init(&names, next);
+
+	if (ret < 0)
+		return ret;
+	(void)snprintf(sw->host, sizeof(sw->host), "%s", next->host ? next->host : "");
+	remove_what_goes(sw, &names);
+	next_names_fini(&names);
+	ret = apply_uplinks(sw, next);
+	ret = ret ? ret : apply_segments(sw, next);
+	ret = ret ? ret : apply_ports(sw, next);
+	return ret;
+}
+
+/* Back to what was in force. Ports that went meanwhile are made anew. */
+static void go_back(struct switchd *sw)
+{
+	if (apply(sw, &sw->desired) == 0)
+		log_error("out of memory: the former configuration is in force again");
+	else
+		log_error("out of memory: the configuration is in force only in part; the next "
+			  "reload goes on with it");
+}
+
+int commit(struct switchd *sw, struct desired *next, struct err *err)
+{
 	int ret;
 
 	if (sw->handover)
@@ -205,21 +238,15 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	ret = desired_check(next, err);
 	if (ret < 0)
 		return ret;
-	if (next_names_init(&names, next) < 0)
-		return err_set(err, ENOMEM, "out of memory");
 	if (sw->desired.control)
 		warn_of_fixed(&sw->desired, next);
 	desired_warn(next, &sw->desired, warn);
-	(void)snprintf(sw->host, sizeof(sw->host), "%s", next->host ? next->host : "");
-	remove_what_goes(sw, &names);
-	next_names_fini(&names);
-	ret = apply_uplinks(sw, next);
-	ret = ret ? ret : apply_segments(sw, next);
-	ret = ret ? ret : apply_ports(sw, next);
-	ports_follow_links(sw);
-	/* Too late to refuse: what could be made runs, and the next commit goes on. */
+	ret = apply(sw, next);
 	if (ret < 0)
-		log_error("out of memory: the configuration is in force only in part");
+		go_back(sw);
+	ports_follow_links(sw);
+	if (ret < 0)
+		return err_set(err, ENOMEM, "out of memory");
 	if (sw->desired.log_level != next->log_level || !sw->desired.control)
 		log_set_level((enum log_level)next->log_level);
 	desired_clear(&sw->desired);
@@ -236,14 +263,15 @@ int commit_reload(struct switchd *sw, struct err *err)
 	memset(&next, 0, sizeof(next));
 	ret = desired_load(&next, sw->config_file, err);
 	if (ret == 0) {
-		desired_keep(&next, &sw->desired);
-		ret = commit(sw, &next, err);
+		ret = desired_keep(&next, &sw->desired, err);
+		ret = ret ? ret : commit(sw, &next, err);
 		if (ret < 0)
 			desired_clear(&next);
 	}
 	if (ret < 0) {
 		sw->reload_failures++;
-		log_error("reload refused, nothing changed: %s", err->text);
+		log_error("reload refused%s: %s", ret == -ENOMEM ? "" : ", nothing changed",
+			  err->text);
 	} else {
 		sw->reloads++;
 		log_info("reloaded %s", sw->config_file);

@@ -11,7 +11,8 @@
 
 /*
  * Checks `next` and applies it; the switch takes it over and `next` is empty
- * afterwards. On failure nothing has changed, and `next` is the caller's still.
+ * afterwards. On failure nothing has changed, and `next` is the caller's still. Where
+ * memory runs out half way (-ENOMEM) the former state is made again, as far as memory goes.
  */
 int commit(struct switchd *sw, struct desired *next, struct err *err);
 

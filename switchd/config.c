@@ -296,33 +296,37 @@ static void set_owner(struct desired *desired, const char *owner)
 	}
 }
 
-/* Appends a copy of an object. */
-static void append(struct desired *to, const struct desired *from, enum desired_kind kind,
-		   size_t at)
+/* Appends a copy of an object. 0 or -ENOMEM, with nothing appended. */
+static int append(struct desired *to, const struct desired *from, enum desired_kind kind, size_t at,
+		  struct err *err)
 {
 	struct conf_list *list = kind_list(to, kind);
 	const struct conf_schema *schema = kind_schema(kind);
 	size_t size = schema ? schema->size : sizeof(struct conf_variant);
 	const struct desired_object *source = desired_at(from, kind, at);
 	void *items = realloc(list->items, (list->count + 1) * size);
+	struct conf_variant variant = {NULL, NULL};
 	void *item;
 
 	if (!items)
-		abort();
+		return err_set(err, ENOMEM, "out of memory");
 	list->items = items;
-	item = (char *)items + list->count++ * size;
+	item = (char *)items + list->count * size;
 	memset(item, 0, size);
-	if (!schema) {
-		struct conf_variant *variant = item;
-
-		variant->schema = ((const struct conf_variant *)from->ports.items)[at].schema;
-		variant->object = calloc(1, variant->schema->size);
-		if (!variant->object)
-			abort();
-		schema = variant->schema;
-		item = variant->object;
+	if (schema) {
+		if (!conf_copy(schema, item, source))
+			return err_set(err, ENOMEM, "out of memory");
+	} else {
+		variant.schema = ((const struct conf_variant *)from->ports.items)[at].schema;
+		variant.object = calloc(1, variant.schema->size);
+		if (!variant.object || !conf_copy(variant.schema, variant.object, source)) {
+			free(variant.object);
+			return err_set(err, ENOMEM, "out of memory");
+		}
+		memcpy(item, &variant, sizeof(variant));
 	}
-	conf_copy(schema, item, source);
+	list->count++;
+	return 0;
 }
 
 static void delete_at(struct desired *desired, enum desired_kind kind, size_t at)
@@ -344,9 +348,9 @@ static void delete_at(struct desired *desired, enum desired_kind kind, size_t at
 	memmove(item, item + size, (list->count - at) * size);
 }
 
-void desired_copy(struct desired *to, const struct desired *from)
+int desired_copy(struct desired *to, const struct desired *from, struct err *err)
 {
-	conf_copy(&desired_schema, to, from);
+	return conf_copy(&desired_schema, to, from) ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
 void desired_clear(struct desired *desired)
@@ -354,15 +358,18 @@ void desired_clear(struct desired *desired)
 	conf_clear(&desired_schema, desired);
 }
 
-void desired_keep(struct desired *to, const struct desired *from)
+int desired_keep(struct desired *to, const struct desired *from, struct err *err)
 {
+	int ret = 0;
+
 	for (int k = 0; k < DESIRED_KINDS; k++) {
 		enum desired_kind kind = (enum desired_kind)k;
 
-		for (size_t i = 0; i < desired_count(from, kind); i++)
+		for (size_t i = 0; ret == 0 && i < desired_count(from, kind); i++)
 			if (strcmp(desired_at(from, kind, i)->owner, OWNER_FILE) != 0)
-				append(to, from, kind, i);
+				ret = append(to, from, kind, i, err);
 	}
+	return ret;
 }
 
 /* An enum desired_kind, or -EINVAL. */
@@ -389,9 +396,10 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 	kind = (enum desired_kind)r;
 	r = 0;
 	/* Wrapped into a whole configuration, since a port's schema hangs on its type. */
-	whole = json_pack("{s:[O]}", keys[kind], json);
+	whole = json ? json_pack("{s:[O]}", keys[kind], json) : NULL;
 	if (!whole)
-		return err_set(err, EINVAL, "%s: a JSON object is expected", kind_name);
+		return json ? err_set(err, ENOMEM, "out of memory")
+			    : err_set(err, EINVAL, "%s: a JSON object is expected", kind_name);
 	if (!conf_parse_json(&desired_schema, whole, &added, err)) {
 		r = -EINVAL;
 		goto out;
@@ -402,7 +410,7 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 		r = err_set(err, EEXIST, "%s \"%s\" exists already", kind_name, object->name);
 		goto out;
 	}
-	append(desired, &added, kind, 0);
+	r = append(desired, &added, kind, 0, err);
 out:
 	desired_clear(&added);
 	json_decref(whole);
@@ -471,7 +479,6 @@ int desired_del(struct desired *desired, const char *kind_name, const char *name
 static char *host_name(void)
 {
 	char buf[NAME_MAX_LEN + 1];
-	char *name;
 
 	if (gethostname(buf, sizeof(buf)) < 0 && errno != ENAMETOOLONG)
 		buf[0] = '\0';
@@ -482,25 +489,26 @@ static char *host_name(void)
 		if (!config_name_ok(one))
 			*p = '-';
 	}
-	name = strdup(buf[0] ? buf : "localhost");
-	if (!name)
-		abort();
-	return name;
+	return strdup(buf[0] ? buf : "localhost");
 }
 
-/* What the tables cannot say, because it depends on the host or on another key. */
-static void fill_in(struct desired *desired)
+/* What the tables cannot say, because it depends on the host or on another key. false when
+ * out of memory. */
+static bool fill_in(struct desired *desired)
 {
 	if (!desired->host)
 		desired->host = host_name();
+	if (!desired->host)
+		return false;
 	if (!desired->control) {
 		size_t size = strlen(desired->run_dir) + sizeof(SOCKET_NAME);
 
 		desired->control = calloc(1, size);
 		if (!desired->control)
-			abort();
+			return false;
 		(void)stpcpy(stpcpy(desired->control, desired->run_dir), SOCKET_NAME);
 	}
+	return true;
 }
 
 int desired_parse(struct desired *desired, const char *text, const char *name, struct err *err)
@@ -514,8 +522,10 @@ int desired_parse(struct desired *desired, const char *text, const char *name, s
 	config_destroy(&config);
 	if (ok) {
 		set_owner(desired, OWNER_FILE);
-		fill_in(desired);
-		ok = desired_check(desired, err) == 0;
+		ok = fill_in(desired);
+		if (!ok)
+			(void)err_set(err, ENOMEM, "%s: out of memory", name);
+		ok = ok && desired_check(desired, err) == 0;
 	}
 	if (!ok) {
 		desired_clear(desired);

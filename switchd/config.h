@@ -115,14 +115,16 @@ int desired_parse(struct desired *desired, const char *text, const char *name, s
  */
 int desired_check(const struct desired *desired, struct err *err);
 
-void desired_copy(struct desired *to, const struct desired *from);
+/* Into a zeroed object. 0, or -ENOMEM with the object zeroed. */
+int desired_copy(struct desired *to, const struct desired *from, struct err *err);
 void desired_clear(struct desired *desired);
 
 /*
  * Puts copies of all objects of `from` whose owner is not the file behind those
- * of `to`. The result is still to be checked: names may now be there twice.
+ * of `to`. The result is still to be checked: names may now be there twice. 0, or
+ * -ENOMEM with some of them there.
  */
-void desired_keep(struct desired *to, const struct desired *from);
+int desired_keep(struct desired *to, const struct desired *from, struct err *err);
 
 const struct uplink_conf *desired_uplink(const struct desired *desired, const char *name);
 const struct segment_conf *desired_segment(const struct desired *desired, const char *name);

@@ -81,7 +81,7 @@ static bool check_names(const struct check *check, enum desired_kind kind)
 		if (r == 0)
 			continue;
 		if (r != -EEXIST)
-			abort();
+			return err_set(check->err, ENOMEM, "out of memory") == 0;
 		(void)snprintf(what, sizeof(what), "%s \"%.63s\" is there twice",
 			       desired_kind_name(kind), object->name);
 		return fail_two(check, names_find(check->names[kind], object->name), object, what);
@@ -292,6 +292,7 @@ static int ref_compare(const void *a, const void *b)
 	return (one->order > two->order) - (one->order < two->order);
 }
 
+/* NULL when out of memory. */
 static struct encap_ref *list_encaps(const struct desired *desired, size_t *count)
 {
 	const struct segment_conf *segments = desired->segments.items;
@@ -303,7 +304,7 @@ static struct encap_ref *list_encaps(const struct desired *desired, size_t *coun
 		*count += segments[i].encaps.count;
 	refs = calloc(*count + 1, sizeof(*refs));
 	if (!refs)
-		abort();
+		return NULL;
 	for (size_t i = 0; i < desired->segments.count; i++) {
 		for (size_t j = 0; j < segments[i].encaps.count; j++, at++) {
 			refs[at].segment = &segments[i];
@@ -335,7 +336,7 @@ static bool check_encaps(const struct check *check)
 {
 	size_t count;
 	struct encap_ref *refs = list_encaps(check->desired, &count);
-	bool ok = true;
+	bool ok = refs || err_set(check->err, ENOMEM, "out of memory") == 0;
 
 	for (size_t i = 1; ok && i < count; i++) {
 		if (refs[i].ops->key_sorts) {
@@ -378,10 +379,10 @@ static bool check_trunk(const struct check *check, const struct port_conf *port)
 	const char *native = port_conf_untagged(port);
 	struct names *seen = names_create();
 	bool vids[4096] = {false};
-	bool ok = true;
+	bool ok = seen && (!native || names_add(seen, native, (void *)(uintptr_t)native) == 0);
 
-	if (!seen || (native && names_add(seen, native, (void *)(uintptr_t)native) < 0))
-		abort();
+	if (!ok)
+		(void)err_set(check->err, ENOMEM, "out of memory");
 	for (size_t i = 0; ok && i < port->trunk.count; i++) {
 		const char *segment = trunk[i].segment;
 
@@ -400,7 +401,7 @@ static bool check_trunk(const struct check *check, const struct port_conf *port)
 				       "\"%s\" already",
 				       port->name, (int)trunk[i].vid, segment);
 		else if (names_add(seen, segment, (void *)(uintptr_t)segment) < 0)
-			abort();
+			ok = err_set(check->err, ENOMEM, "out of memory") == 0;
 		vids[trunk[i].vid] = true;
 	}
 	names_destroy(seen);
@@ -502,8 +503,7 @@ int desired_check(const struct desired *desired, struct err *err)
 
 	for (int kind = 0; kind < DESIRED_KINDS; kind++) {
 		check.names[kind] = names_create();
-		if (!check.names[kind])
-			abort();
+		ok = ok && (check.names[kind] || err_set(err, ENOMEM, "out of memory") == 0);
 	}
 	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
 		ok = check_names(&check, (enum desired_kind)kind);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_memory.h"
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/commit.h"
@@ -58,10 +59,13 @@ static struct port *need_port(struct switchd *sw, struct ctl_conn *conn, const j
 
 static void answer(struct ctl_conn *conn, int ret, const struct err *err)
 {
-	if (ret < 0)
+	if (ret < 0) {
 		ctl_fail(conn, "%s", err->text);
-	else
+	} else {
+		/* It is done, whatever else there was no memory for. */
+		(void)json_memory_short();
 		ctl_ok(conn, NULL);
+	}
 }
 
 static void finish(struct switchd *sw, struct ctl_conn *conn, struct desired *next, int ret,
@@ -79,9 +83,12 @@ static void add_object(struct switchd *sw, struct ctl_conn *conn, const char *ki
 	struct desired next;
 	struct err err;
 
+	int ret;
+
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, &sw->desired);
-	finish(sw, conn, &next, desired_add(&next, kind, args, OWNER_CLI, &err), &err);
+	ret = desired_copy(&next, &sw->desired, &err);
+	ret = ret ? ret : desired_add(&next, kind, args, OWNER_CLI, &err);
+	finish(sw, conn, &next, ret, &err);
 }
 
 static void del_object(struct switchd *sw, struct ctl_conn *conn, const char *kind, json_t *args)
@@ -89,12 +96,14 @@ static void del_object(struct switchd *sw, struct ctl_conn *conn, const char *ki
 	const char *name = need_string(conn, args, "name");
 	struct desired next;
 	struct err err;
+	int ret;
 
 	if (!name)
 		return;
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, &sw->desired);
-	finish(sw, conn, &next, desired_del(&next, kind, name, &err), &err);
+	ret = desired_copy(&next, &sw->desired, &err);
+	ret = ret ? ret : desired_del(&next, kind, name, &err);
+	finish(sw, conn, &next, ret, &err);
 }
 
 static void do_port_add(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
@@ -140,8 +149,8 @@ static void do_port_set(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 	}
 	replace_untagged(merged, args);
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, &sw->desired);
-	ret = desired_del(&next, "port", port->conf->name, &err);
+	ret = desired_copy(&next, &sw->desired, &err);
+	ret = ret ? ret : desired_del(&next, "port", port->conf->name, &err);
 	if (ret == 0)
 		ret = desired_add(&next, "port", merged, owner, &err);
 	json_decref(merged);

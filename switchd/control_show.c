@@ -9,7 +9,8 @@
 #include "switchd/ports.h"
 #include "switchd/relay.h"
 
-#define CHUNK 128 /* items at once of what may be long */
+#define CHUNK 128   /* items at once of what may be long */
+#define SLOTS 16384 /* entries at once that are looked at for those of one segment */
 
 static json_t *integer(uint64_t value)
 {
@@ -232,8 +233,12 @@ static void walk_names(struct switchd *sw, struct ctl_conn *conn, size_t count,
 	walk->item = item;
 	list_for_each (head, it) {
 		walk->names[walk->count] = strdup(name_at(it));
-		if (walk->names[walk->count])
-			walk->count++;
+		if (!walk->names[walk->count]) {
+			walk_free(walk);
+			ctl_fail(conn, "out of memory");
+			return;
+		}
+		walk->count++;
 	}
 	ctl_generate(conn, walk_next, walk_free, walk);
 }
@@ -382,8 +387,12 @@ void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args
 		if (only && strcmp(only, name) != 0)
 			continue;
 		walk->names[walk->count] = strdup(name);
-		if (walk->names[walk->count])
-			walk->count++;
+		if (!walk->names[walk->count]) {
+			walk_free(walk);
+			ctl_fail(conn, "out of memory");
+			return;
+		}
+		walk->count++;
 	}
 	ctl_generate(conn, encaps_next, walk_free, walk);
 }
@@ -406,7 +415,9 @@ static bool fdb_next(void *state, struct ctl_conn *conn)
 	struct fdb_walk *walk = state;
 	struct switchd *sw = walk->sw;
 	struct fdb_entry_info list[CHUNK];
-	size_t n = fdb_list(sw->fdb, walk->segment, sw->now, &walk->cursor, list, CHUNK);
+	bool end;
+	size_t n =
+	    fdb_list_some(sw->fdb, walk->segment, sw->now, &walk->cursor, list, CHUNK, SLOTS, &end);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct segment *segment = sw->segment_by_number[list[i].segment];
@@ -423,7 +434,7 @@ static bool fdb_next(void *state, struct ctl_conn *conn)
 			json_object_set_new(object, "pinned", json_true());
 		ctl_item(conn, object);
 	}
-	return n > 0;
+	return !end;
 }
 
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
@@ -454,30 +465,14 @@ struct configured {
 	const struct segment_encap *se;
 };
 
-/* Whether the FDB holds anything at this host; such peers are listed from there. */
-static bool is_heard(const struct configured *c, const struct ipaddr *peer)
-{
-	struct fdb_holder_info list[CHUNK];
-	uint32_t cursor = 0;
-	size_t n;
-
-	while ((n = fdb_list_holders(c->sw->fdb, c->sw->now, &cursor, list, CHUNK)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			if (list[i].segment == c->se->segment->number &&
-			    list[i].where.side == c->se->encap.side &&
-			    ipaddr_equal(&list[i].where.remote, peer))
-				return true;
-		}
-	}
-	return false;
-}
-
 static void silent_peer(void *arg, const struct ipaddr *peer)
 {
 	const struct configured *c = arg;
+	const struct fdb_where where = {.side = c->se->encap.side, .remote = *peer};
 	char text[ADDR_STRLEN];
 
-	if (is_heard(c, peer))
+	/* Else it was listed from the FDB. */
+	if (fdb_is_heard(c->sw->fdb, c->se->segment->number, &where, c->sw->now))
 		return;
 	ctl_item(c->conn, json_pack("{s:s, s:s, s:n, s:i}", "segment", c->se->segment->conf.name,
 				    "dst", ipaddr_format(peer, text), "last_seen", "macs", 0));

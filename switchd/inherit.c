@@ -188,10 +188,17 @@ bool inherit_port_name(const struct port_conf *conf, char name[INHERIT_PORT_NAME
 	if (!ops->adopt || !ops->handover || !ops->identity)
 		return false;
 	json = conf_to_json(ops->schema, conf);
+	if (!json)
+		return false;
 	for (const char *const *k = ops->identity; *k; k++) {
-		char *text = json_dumps(json_object_get(json, *k), JSON_ENCODE_ANY | JSON_COMPACT);
+		const json_t *given = json_object_get(json, *k);
+		char *text = json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
 		const char *value = text ? text : ""; /* not given */
 
+		if (given && !text) {
+			json_decref(json);
+			return false;
+		}
 		hash = hash_u64(&key, hash ^ hash_bytes(&key, value, strlen(value)));
 		free(text);
 	}

@@ -247,6 +247,7 @@ void membership_update(struct port *port)
 		if (!trunk) {
 			log_error("port %s: out of memory: it stays in the segments that it is in",
 				  port->conf->name);
+			port->runtime->astray = true; /* the next commit goes on */
 			return;
 		}
 	}

@@ -193,7 +193,8 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 		goto fail;
 	if (names_add(sw->port_names, conf->name, port) < 0)
 		goto fail_number;
-	conf_copy(ops->schema, copy, conf);
+	if (!conf_copy(ops->schema, copy, conf))
+		goto fail_name;
 	port->ops = ops;
 	port->host = &sw->port_host;
 	port->conf = copy;
@@ -217,6 +218,8 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 	try_open(port);
 	return port;
 
+fail_name:
+	names_del(sw->port_names, conf->name);
 fail_number:
 	sw->port_by_number[port->number] = NULL;
 fail:
@@ -251,16 +254,18 @@ void port_destroy(struct port *port)
 	free(port);
 }
 
-void port_reconf(struct port *port, const struct port_conf *conf)
+int port_reconf(struct port *port, const struct port_conf *conf)
 {
 	struct port_runtime *rt = port->runtime;
 	void *copy = calloc(1, port->ops->schema->size);
 	bool was_locked = port->conf->state == PORT_LOCKED;
 	int ret = PORT_RESTART;
 
-	if (!copy)
-		return; /* out of memory: the former configuration stays */
-	conf_copy(port->ops->schema, copy, conf);
+	/* Without memory the former configuration stays. */
+	if (!copy || !conf_copy(port->ops->schema, copy, conf)) {
+		free(copy);
+		return -ENOMEM;
+	}
 	egress_flush_port(port);
 	if (port->state && port->ops->reconf)
 		ret = port->ops->reconf(port, copy);
@@ -283,4 +288,5 @@ void port_reconf(struct port *port, const struct port_conf *conf)
 		ports_reconf_children(port);
 	else
 		port_retry(port);
+	return 0;
 }

@@ -21,8 +21,9 @@ struct port *port_create(struct switchd *sw, const struct port_conf *conf);
 /* Detaches and frees it; its FDB entries go. NULL is fine. */
 void port_destroy(struct port *port);
 
-/* Applies a changed configuration of the same type, by restart if need be. */
-void port_reconf(struct port *port, const struct port_conf *conf);
+/* Applies a changed configuration of the same type, by restart if need be. 0, or -ENOMEM
+ * with the former still in force. */
+int port_reconf(struct port *port, const struct port_conf *conf);
 
 /* Tries to attach it now, if it is not. */
 void port_retry(struct port *port);

@@ -60,7 +60,14 @@ static bool matches(const struct port *wildcard, const char *ifname)
 	return strncmp(pattern, ifname, strcspn(pattern, "*")) == 0;
 }
 
-/* What a port for an interface has instead of its wildcard's configuration. */
+static void free_conf(const struct port *wildcard, void *conf)
+{
+	conf_clear(wildcard->ops->schema, conf);
+	free(conf);
+}
+
+/* What a port for an interface has instead of its wildcard's configuration. NULL when out of
+ * memory. */
 static void *child_conf(const struct port *wildcard, const char *ifname)
 {
 	const struct conf_schema *schema = wildcard->ops->schema;
@@ -68,23 +75,22 @@ static void *child_conf(const struct port *wildcard, const char *ifname)
 	size_t size = strlen(wildcard->conf->name) + 1 + strlen(ifname) + 1;
 	char *name = calloc(1, size);
 
-	if (!conf || !name)
-		abort();
-	conf_copy(schema, conf, wildcard->conf);
+	if (!conf || !name || !conf_copy(schema, conf, wildcard->conf)) {
+		free(name);
+		free(conf);
+		return NULL;
+	}
 	(void)snprintf(name, size, "%s/%s", wildcard->conf->name, ifname);
 	free(conf->name);
 	conf->name = name;
 	conf->owner = OWNER_WILDCARD;
 	if (!conf_given(schema, wildcard->conf, "state"))
 		conf->state = PORT_LOCKED;
-	wildcard->ops->set_interface(conf, ifname);
+	if (wildcard->ops->set_interface(conf, ifname) < 0) {
+		free_conf(wildcard, conf);
+		return NULL;
+	}
 	return conf;
-}
-
-static void free_conf(const struct port *wildcard, void *conf)
-{
-	conf_clear(wildcard->ops->schema, conf);
-	free(conf);
 }
 
 void ports_wildcard_changed(struct port *wildcard)
@@ -125,8 +131,14 @@ void ports_reconf_children(struct port *wildcard)
 			continue;
 		}
 		conf = child_conf(wildcard, interface_of(rt->port));
-		port_reconf(rt->port, conf);
-		free_conf(wildcard, conf);
+		/* Never with what is no longer in force: then rather none. */
+		if (!conf || port_reconf(rt->port, conf) < 0) {
+			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory",
+				    rt->port->conf->name);
+			port_destroy(rt->port);
+		}
+		if (conf)
+			free_conf(wildcard, conf);
 	}
 	ports_wildcard_changed(wildcard);
 }
@@ -136,6 +148,7 @@ void ports_reconf_children(struct port *wildcard)
 struct links {
 	struct rtnl_link *link;
 	size_t count, room;
+	bool cut; /* no memory for all of them: the rest is not gone */
 	struct names *by_name;
 };
 
@@ -147,8 +160,10 @@ static void on_link(void *arg, const struct rtnl_link *link)
 		size_t room = links->room ? links->room * 2 : 64;
 		struct rtnl_link *grown = realloc(links->link, room * sizeof(*grown));
 
-		if (!grown)
+		if (!grown) {
+			links->cut = true;
 			return;
+		}
 		links->link = grown;
 		links->room = room;
 	}
@@ -171,7 +186,7 @@ static int links_read(struct rtnl *rtnl, struct links *links)
 		ret = rtnl_each_link(rtnl, on_link, links);
 	}
 	links->by_name = names_create();
-	if (!links->by_name)
+	if (!links->by_name || links->cut)
 		ret = -ENOMEM;
 	for (size_t i = 0; ret == 0 && i < links->count; i++) {
 		ret = names_add(links->by_name, links->link[i].name, &links->link[i]);
@@ -227,6 +242,11 @@ static void add_child(struct port *wildcard, const char *ifname)
 	struct switchd *sw = wildcard->runtime->sw;
 	struct port_conf *conf = child_conf(wildcard, ifname);
 
+	if (!conf) {
+		log_limited(LOG_LEVEL_ERROR, "port %s/%s: out of memory", wildcard->conf->name,
+			    ifname);
+		return;
+	}
 	if (!switchd_port(sw, conf->name)) {
 		if (!port_create_of(sw, conf, wildcard))
 			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory", conf->name);

@@ -206,7 +206,8 @@ static bool text_ok(const char *text)
 	return len > 0 && len <= TEXT_MOST && text[len] == '\0';
 }
 
-/* The one copy of a name, of which a million entries may speak; NULL if it is none. */
+/* The one copy of a name, of which a million entries may speak; NULL if it is none, and when out
+ * of memory. */
 static const char *text_of(struct saved *saved, const json_t *json, const char *key)
 {
 	const char *value = json_string_value(json_object_get(json, key));
@@ -218,13 +219,15 @@ static const char *text_of(struct saved *saved, const json_t *json, const char *
 	if (text)
 		return text;
 	grown = realloc(saved->all_texts, (saved->text_count + 1) * sizeof(char *));
-	text = strdup(value);
-	if (!grown || !text)
-		abort();
+	if (!grown)
+		return NULL;
 	saved->all_texts = grown;
+	text = strdup(value);
+	if (!text || names_add(saved->texts, text, text) < 0) {
+		free(text);
+		return NULL;
+	}
 	saved->all_texts[saved->text_count++] = text;
-	if (names_add(saved->texts, text, text) < 0)
-		abort();
 	return text;
 }
 
@@ -345,9 +348,11 @@ int saved_objects(const struct saved *saved, struct desired *desired, struct err
 	size_t i;
 
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, desired);
+	ret = desired_copy(&next, desired, err);
 	json_array_foreach(saved->objects, i, json)
 	{
+		if (ret < 0)
+			break;
 		ret = desired_add(&next, json_string_value(json_object_get(json, "kind")),
 				  json_object_get(json, "object"), OWNER_CLI, err);
 		if (ret < 0)

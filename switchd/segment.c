@@ -83,11 +83,12 @@ static struct segment_encap *encap_create(struct segment *segment, const struct 
 
 	if (se)
 		se->conf = calloc(1, ops->schema->size);
-	if (!se || !se->conf) {
+	if (!se || !se->conf || !conf_copy(ops->schema, se->conf, conf)) {
+		if (se)
+			free(se->conf);
 		free(se);
 		return NULL;
 	}
-	conf_copy(ops->schema, se->conf, conf);
 	se->segment = segment;
 	se->uplink = uplink;
 	list_init(&se->dirty);
@@ -159,7 +160,7 @@ static void strike_peer(void *arg, const struct ipaddr *peer)
 	}
 }
 
-static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
+static int encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
 {
 	const struct conf_schema *schema = se->encap.ops->schema;
 	void *copy = calloc(1, schema->size);
@@ -167,9 +168,11 @@ static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf
 	void *former = se->conf;
 	int ret = ENCAP_RESTART;
 
-	if (!copy)
-		return; /* out of memory: the former configuration stays */
-	conf_copy(schema, copy, conf);
+	/* Without memory the former configuration stays. */
+	if (!copy || !conf_copy(schema, copy, conf)) {
+		free(copy);
+		return -ENOMEM;
+	}
 	egress_flush_encap(se);
 	if (se->open && se->encap.ops->peers)
 		se->encap.ops->peers(&se->encap, collect_peer, &gone);
@@ -190,6 +193,7 @@ static void encap_reconf(struct segment_encap *se, const struct encap_conf *conf
 	for (size_t i = 0; i < gone.count; i++)
 		forget_peer(se, &gone.items[i]);
 	free(gone.items);
+	return 0;
 }
 
 /* Takes out an encap of the same type on the same uplink, or one that says all the same. */
@@ -216,7 +220,9 @@ static int update_encaps(struct segment *segment)
 	const struct segment_conf *conf = &segment->conf;
 	size_t count = conf->encaps.count, made = 0;
 	struct segment_encap **encaps = calloc(count ? count : 1, sizeof(struct segment_encap *));
+	int ret = 0;
 
+	segment->unfinished = true;
 	if (!encaps)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
@@ -232,7 +238,7 @@ static int update_encaps(struct segment *segment)
 		if (!se) {
 			se = take_same(segment, ops, want, false);
 			if (se)
-				encap_reconf(se, want);
+				ret = encap_reconf(se, want) < 0 ? -ENOMEM : ret;
 			else
 				se = encap_create(segment, want, ops);
 		}
@@ -247,7 +253,8 @@ static int update_encaps(struct segment *segment)
 	segment->encaps = encaps;
 	segment->encap_count = made;
 	relay_update(segment);
-	return made == count ? 0 : -ENOMEM;
+	segment->unfinished = ret < 0 || made < count;
+	return segment->unfinished ? -ENOMEM : 0;
 }
 
 void segment_encaps_close(struct uplink *uplink)
@@ -364,7 +371,8 @@ struct segment *segment_create(struct switchd *sw, const struct segment_conf *co
 		goto fail_number;
 	if (names_add(sw->segment_names, conf->name, segment) < 0)
 		goto fail_fdb;
-	conf_copy(&segment_schema, &segment->conf, conf);
+	if (!conf_copy(&segment_schema, &segment->conf, conf))
+		goto fail_name;
 	segment->reserved = reserved_of(conf);
 	list_add_tail(&sw->segments, &segment->link);
 	if (update_encaps(segment) < 0)
@@ -372,6 +380,8 @@ struct segment *segment_create(struct switchd *sw, const struct segment_conf *co
 	segment_update_mtu(segment);
 	return segment;
 
+fail_name:
+	names_del(sw->segment_names, conf->name);
 fail_fdb:
 	fdb_segment_del(sw->fdb, segment->number);
 fail_number:
@@ -412,8 +422,8 @@ int segment_reconf(struct segment *segment, const struct segment_conf *conf)
 	bool tags_changed = segment->conf.tags != conf->tags;
 	int ret;
 
-	conf_clear(&segment_schema, &segment->conf);
-	conf_copy(&segment_schema, &segment->conf, conf);
+	if (!conf_replace(&segment_schema, &segment->conf, conf))
+		return -ENOMEM;
 	segment->reserved = reserved_of(conf);
 	ret = fdb_segment_set(segment->sw->fdb, segment->number, &limits);
 	for (size_t i = 0; i < segment->encap_count; i++) {

@@ -65,6 +65,7 @@ struct segment {
 	struct list ports; /* of struct membership */
 	struct segment_encap **encaps;
 	size_t encap_count;
+	bool unfinished;      /* there was no memory for all its encaps: the next commit goes on */
 	struct list captures; /* of struct capture */
 	struct relay *relay;  /* NULL: it is none, and has heard of none */
 };

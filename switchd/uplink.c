@@ -34,7 +34,11 @@ struct uplink *uplink_create(struct switchd *sw, const struct uplink_conf *conf)
 		return NULL;
 	}
 	uplink->sw = sw;
-	conf_copy(&uplink_schema, &uplink->conf, conf);
+	if (!conf_copy(&uplink_schema, &uplink->conf, conf)) {
+		names_del(sw->uplink_names, conf->name);
+		free(uplink);
+		return NULL;
+	}
 	list_init(&uplink->encaps);
 	list_add_tail(&sw->uplinks, &uplink->link);
 	uplink->view.name = uplink->conf.name;
@@ -55,18 +59,19 @@ void uplink_destroy(struct uplink *uplink)
 	free(uplink);
 }
 
-void uplink_reconf(struct uplink *uplink, const struct uplink_conf *conf)
+int uplink_reconf(struct uplink *uplink, const struct uplink_conf *conf)
 {
 	uint16_t family = uplink->view.family;
 
-	conf_clear(&uplink_schema, &uplink->conf);
-	conf_copy(&uplink_schema, &uplink->conf, conf);
+	if (!conf_replace(&uplink_schema, &uplink->conf, conf))
+		return -ENOMEM;
 	uplink->view.name = uplink->conf.name;
 	uplink->view.interface = uplink->conf.interface;
 	uplink->view.family = family_of(&uplink->conf);
 	uplink_refresh(uplink);
 	if (uplink->view.family != family)
 		segment_encaps_restart(uplink);
+	return 0;
 }
 
 struct look {

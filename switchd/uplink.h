@@ -14,8 +14,8 @@ struct uplink *uplink_create(struct switchd *sw, const struct uplink_conf *conf)
 /* No encap may use it any more. NULL is fine. */
 void uplink_destroy(struct uplink *uplink);
 
-/* Applies a changed configuration. */
-void uplink_reconf(struct uplink *uplink, const struct uplink_conf *conf);
+/* Applies a changed configuration. 0, or -ENOMEM with the former still in force. */
+int uplink_reconf(struct uplink *uplink, const struct uplink_conf *conf);
 
 /* Looks at the interface and tells the encaps what has changed. */
 void uplink_refresh(struct uplink *uplink);

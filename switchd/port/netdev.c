@@ -88,14 +88,16 @@ static const char *netdev_interface(const struct port_conf *conf)
 	return conf_of(conf)->interface;
 }
 
-static void netdev_set_interface(struct port_conf *common, const char *ifname)
+static int netdev_set_interface(struct port_conf *common, const char *ifname)
 {
 	struct netdev_conf *conf = (struct netdev_conf *)common;
+	char *copy = strdup(ifname);
 
+	if (!copy)
+		return -ENOMEM;
 	free(conf->interface);
-	conf->interface = strdup(ifname);
-	if (!conf->interface)
-		abort();
+	conf->interface = copy;
+	return 0;
 }
 
 /* ---- receiving ---- */

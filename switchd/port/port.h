@@ -138,8 +138,9 @@ struct port_ops {
 	 */
 	void (*link)(struct port *port, const struct rtnl_link *link);
 
-	/* Puts another interface (not owned) into a configuration; goes with `link`. */
-	void (*set_interface)(struct port_conf *conf, const char *ifname);
+	/* Puts another interface (not owned) into a configuration; goes with `link`.
+	 * 0, or -ENOMEM with nothing changed. */
+	int (*set_interface)(struct port_conf *conf, const char *ifname);
 
 	/*
 	 * Undoes what a predecessor that was killed has left behind, except on the

@@ -590,7 +590,7 @@ static void add_by_hand(const char *text)
 
 	assert_non_null(json);
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, &sw.desired);
+	assert_int_equal(desired_copy(&next, &sw.desired, &err), 0);
 	assert_int_equal(desired_add(&next, "port", json, OWNER_CLI, &err), 0);
 	assert_int_equal(commit(&sw, &next, &err), 0);
 	json_decref(json);

@@ -407,7 +407,7 @@ static void copy_and_equal(void **state)
 	must(FULL, &a);
 	a.extra = "kept";
 	memset(&b, 0, sizeof(b));
-	conf_copy(&schema, &b, &a);
+	assert_true(conf_copy(&schema, &b, &a));
 	assert_true(conf_equal(&schema, &a, &b));
 	assert_string_equal(b.extra, "kept");
 	assert_ptr_not_equal(a.string, b.string);

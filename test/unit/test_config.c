@@ -480,7 +480,7 @@ static void reload_keeps(void **state)
 	assert_int_equal(add(&live, "segment", "{\"name\": \"c\", \"id\": 7}", &err), 0);
 
 	must("segments = ( { name = \"s\"; } );", &next);
-	desired_keep(&next, &live);
+	assert_int_equal(desired_keep(&next, &live, &err), 0);
 	assert_int_equal(desired_check(&next, &err), 0);
 	assert_int_equal(next.ports.count, 1);
 	assert_int_equal(next.segments.count, 2);
@@ -494,19 +494,19 @@ static void reload_keeps(void **state)
 	must("segments = ( { name = \"s\"; } );\n\n"
 	     "ports = ( { name = \"q\"; type = \"tap\"; segment = \"s\"; } );",
 	     &next);
-	desired_keep(&next, &live);
+	assert_int_equal(desired_keep(&next, &live, &err), 0);
 	assert_int_equal(desired_check(&next, &err), -EINVAL);
 	assert_string_equal(
 	    err.text, "f:3: port \"q\" is there twice: the one here by file, the other by cli");
 	desired_clear(&next);
 	must("segments = ( { name = \"s\"; },\n{ name = \"t\"; id = 7; } );", &next);
-	desired_keep(&next, &live);
+	assert_int_equal(desired_keep(&next, &live, &err), 0);
 	assert_int_equal(desired_check(&next, &err), -EINVAL);
 	assert_string_equal(err.text, "f:2: segment \"c\": id 7 is that of \"t\" already: the one "
 				      "here by file, the other by cli");
 	desired_clear(&next);
 	must("segments = ( { name = \"t\"; } );", &next);
-	desired_keep(&next, &live);
+	assert_int_equal(desired_keep(&next, &live, &err), 0);
 	assert_int_equal(desired_check(&next, &err), -EINVAL);
 	assert_string_equal(err.text, "port \"q\": there is no segment \"s\"");
 	desired_clear(&next);
@@ -538,7 +538,7 @@ static void examples(void **state)
 			if (conf_given(&desired_schema, &a, key->name))
 				assert_true(conf_key_equal(&desired_schema, &a, &b, key->name));
 		desired_clear(&b);
-		desired_copy(&b, &a);
+		assert_int_equal(desired_copy(&b, &a, &err), 0);
 		assert_true(conf_equal(&desired_schema, &a, &b));
 		assert_string_equal(
 		    desired_segment(&b, desired_at(&a, DESIRED_SEGMENT, 0)->name)->owner,

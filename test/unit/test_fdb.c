@@ -784,6 +784,37 @@ static void test_cursor_under_growth(void **state)
 	fdb_destroy(fdb);
 }
 
+/* A search for the few of one segment ends in time, and finds them all. */
+static void test_list_in_parts(void **state)
+{
+	struct fdb *fdb = make(5000, &roomy);
+	const struct fdb_where where = port(1), other = host(1, 1);
+	struct fdb_entry_info info[4];
+	size_t n, seen = 0, calls = 0;
+	uint32_t cursor = 0;
+	bool end = false;
+
+	(void)state;
+	assert_int_equal(fdb_segment_set(fdb, SEG + 1, &roomy), 0);
+	for (uint32_t i = 0; i < 4000; i++) {
+		const struct mac mac = mac_of(i);
+
+		assert_int_equal(fdb_learn(fdb, i % 1000 == 999 ? SEG + 1 : SEG, &mac, &where, 1),
+				 FDB_NEW);
+	}
+	while (!end) {
+		n = fdb_list_some(fdb, SEG + 1, 1, &cursor, info, 4, 100, &end);
+		seen += n;
+		calls++;
+	}
+	assert_int_equal(seen, 4);
+	assert_in_range(calls, 40, 42);
+	assert_true(fdb_is_heard(fdb, SEG + 1, &where, 1));
+	assert_false(fdb_is_heard(fdb, SEG + 1, &other, 1));
+	assert_false(fdb_is_heard(fdb, SEG + 1, &where, 1 + roomy.ageing_ms));
+	fdb_destroy(fdb);
+}
+
 static void test_create_and_destroy(void **state)
 {
 	struct fdb *fdb;
@@ -855,6 +886,7 @@ int main(void)
 	    cmocka_unit_test(test_million_entries),
 	    cmocka_unit_test(test_bucket_growth),
 	    cmocka_unit_test(test_cursor_under_growth),
+	    cmocka_unit_test(test_list_in_parts),
 	    cmocka_unit_test(test_create_and_destroy),
 	    cmocka_unit_test(test_model),
 	};

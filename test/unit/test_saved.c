@@ -99,7 +99,7 @@ static void fill(struct switchd *sw)
 				 "beta", "netns", "/none/3");
 
 	memset(&next, 0, sizeof(next));
-	desired_copy(&next, &sw->desired);
+	assert_int_equal(desired_copy(&next, &sw->desired, &err), 0);
 	assert_int_equal(desired_add(&next, "port", json, OWNER_CLI, &err), 0);
 	json_decref(json);
 	assert_int_equal(commit(sw, &next, &err), 0);
