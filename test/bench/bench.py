@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import sys
+import time
 
 import lab
 import measures
@@ -20,6 +21,7 @@ import report
 import rows
 import setups
 
+QUICK = 112  # seconds within which --quick takes its samples
 RETRIES = 2  # how often a sample that others disturbed is taken again
 
 
@@ -29,12 +31,13 @@ def arguments():
     parser.add_argument("--only", metavar="PATTERN", help="rows whose key or title has this regular expression")
     parser.add_argument("--rounds", type=int, help="how often each is measured (default 7, quick 3)")
     parser.add_argument("--seconds", type=int, help="how long each time (default 3, quick 1)")
-    parser.add_argument("--output", metavar="FOLDER", default=os.path.join(setups.BIN, "../bench"),
+    parser.add_argument("--output", metavar="FOLDER", default=os.path.join(lab.BIN, "../bench"),
                         help="where bench.json and bench.svg go (default build/bench)")
     parser.add_argument("--list", action="store_true", help="print the rows and their keys")
     given = parser.parse_args()
     given.rounds = given.rounds or (3 if given.quick else 7)
     given.seconds = given.seconds or (1 if given.quick else 3)
+    given.deadline = time.monotonic() + QUICK if given.quick else None
     if given.rounds < 1 or given.seconds < 1:
         parser.error("at least one round of one second")
     return given
@@ -68,7 +71,7 @@ def about(given):
         memory = int(lines.readline().split()[1]) // 1024
     compiler = "unknown"
     try:
-        with open(os.path.join(setups.BIN, "../CMakeCache.txt"), encoding="utf-8") as cache:
+        with open(os.path.join(lab.BIN, "../CMakeCache.txt"), encoding="utf-8") as cache:
             text = cache.read()
         compiler = "%s, %s" % (first_line(re.search(r"^CMAKE_C_COMPILER:\w+=(.*)$", text, re.M)[1], "--version"),
                                re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", text, re.M)[1])
@@ -77,7 +80,7 @@ def about(given):
     peers = {name: first_line("dpkg-query", "-W", "-f", "${Version}", name)
              for name in ("iperf3", "vde2", "vdeplug", "openvswitch-switch", "tinc")}
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "switchd": first_line(setups.BIN + "/switchd", "-V").split()[-1], "compiler": compiler,
+            "switchd": first_line(lab.BIN + "/switchd", "-V").split()[-1], "compiler": compiler,
             "cpu": "%s, %d cores" % (cpu[1] if cpu else platform.machine(), len(lab.CORES)), "memory_mib": memory,
             "kernel": platform.release(), "peers": peers,
             "rounds": given.rounds, "seconds": given.seconds}
@@ -93,39 +96,72 @@ def print_about(facts):
 def build(names):
     """Makes all setups that are needed. What cannot be made is told by its rows."""
     made, failures = {}, {}
-    for name in names:
-        say("building %s" % name)
-        setup = setups.SETUPS[name](name)
+
+    def attempt(name, setup, work):
         try:
-            setup.make()
+            work()
             made[name] = setup
         except setups.Missing as why:
             failures[name] = str(why)
         except lab.Failure as why:
             failures[name] = "%s failed: %s" % (name, why)
         if name in failures:
+            made.pop(name, None)
             setup.stop()
+    for name in names:
+        say("building %s" % name)
+        setup = setups.SETUPS[name](name)
+        attempt(name, setup, setup.make)
+    # Some take their time; they take it together.
+    for name, setup in list(made.items()):
+        say("waiting for %s" % name)
+        attempt(name, setup, lambda setup=setup: lab.wait_until(
+            setup.ready, 30, "the guests do not reach each other"))
     return made, failures
 
 
-def sample(watch, measure, setup, seconds):
+def sample(watch, measure, setup, seconds, retries):
     """One sample; again, a few times, if others used the machine meanwhile. The least
     disturbed one counts."""
     best = None
-    for _ in range(1 + RETRIES):
+    for _ in range(1 + retries):
         if not setup.reaches() and not setup.reaches():
             return {"error": "the guests reach each other no more", "figures": {}, "others": 0.0}
         watch.begin()
         try:
             figures = measure(setup, seconds)
-        except lab.Failure as why:
-            return {"error": str(why), "figures": {}, "others": 0.0}
+        except (lab.Failure, OSError, KeyError, ValueError) as why:
+            return {"error": "%s: %s" % (measure.__name__, why), "figures": {}, "others": 0.0}
         taken = {"figures": figures, "others": round(watch.end(), 3)}
         if best is None or taken["others"] < best["others"]:
             best = taken
         if best["others"] <= report.DISTURBED:
             break
     return best
+
+
+def take_turns(given, jobs, made, samples):
+    """All rounds, in each of which every job has a turn. With a deadline there are no
+    more rounds than fit, and samples are taken again only while there is time."""
+    watch = lab.Watch()
+    begin = time.monotonic()
+    longest = 0.0
+    for turn in range(given.rounds):
+        started = time.monotonic()
+        if given.deadline and turn and started + longest > given.deadline:
+            break
+        for done, (measure, name) in enumerate(jobs):
+            if turn >= measures.ROUNDS.get(measure, given.rounds):
+                continue
+            say("round %d of %d: %s, %s" % (turn + 1, given.rounds, measure.__name__, name))
+            retries = RETRIES
+            if given.deadline:
+                share = (turn + done / len(jobs)) / given.rounds
+                late = time.monotonic() - begin > share * (given.deadline - begin)
+                retries = 0 if late else 1
+            samples[measure, name].append(sample(watch, measure, made[name], given.seconds, retries))
+        longest = max(longest, time.monotonic() - started)
+    say("")
 
 
 def main():
@@ -146,12 +182,7 @@ def main():
                               if name in made))
     jobs.sort(key=lambda job: measures.ORDER.index(job[0]))  # stable: what is compared, in turns
     samples = {job: [] for row in wanted for job in ((row.measure, row.ours), (row.measure, row.peer))}
-    watch = lab.Watch()
-    for turn in range(given.rounds):
-        for measure, name in jobs:
-            say("round %d of %d: %s, %s" % (turn + 1, given.rounds, measure.__name__, name))
-            samples[measure, name].append(sample(watch, measure, made[name], given.seconds))
-    say("")
+    take_turns(given, jobs, made, samples)
     results = [report.judge(row, samples, failures) for row in wanted]
     report.table(results, sys.stdout)
     report.write_all(given.output, facts, results, samples, failures)

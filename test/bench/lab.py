@@ -13,6 +13,9 @@ import subprocess
 import sys
 import time
 
+BIN = os.path.abspath(os.environ.get("TVD_BIN") or
+                      os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/bin"))
+TOOLS = os.path.join(os.path.dirname(BIN), "bench")  # generate and pingpong
 RUN = "/run/bench"
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -126,13 +129,15 @@ def exists(where, interface):
     return bool(command("ip", "-n", where, "-o", "link", "show", "dev", interface, check=False))
 
 
+def read(log):
+    """What a program has written so far."""
+    with open(os.path.join(RUN, log), encoding="utf-8", errors="replace") as text:
+        return text.read()
+
+
 def last_line(log):
     """The end of a program's output, for messages."""
-    try:
-        with open(os.path.join(RUN, log), encoding="utf-8", errors="replace") as lines:
-            return lines.read().strip().splitlines()[-1]
-    except (OSError, IndexError):
-        return "no output"
+    return (read(log).strip().splitlines() or ["no output"])[-1]
 
 
 # ---- processor time ----

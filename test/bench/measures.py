@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: functions of a setup and of the seconds to take, which return
-figures by name. Higher is better unless LOWER has the name."""
+figures by name. UNITS has all names."""
 import json
+import os
+import time
 
 import lab
 
-LOWER = {"rtt_us"}
+# Where a load and what it loads shall not share a core. On one core they do.
+FIRST, LAST = lab.CORES[0], lab.CORES[-1]
 
 
-def tcp(setup, seconds):
-    """One TCP stream from the first guest to the second."""
+def _iperf_server(setup):
+    """iperf3 -s in the second guest, started once."""
     if setup.server is None:
         setup.server = setup.start(setup.guests[1], "iperf3", "-s", "-4", log=setup.of("iperf3.log"), switch=False)
         lab.wait_until(lambda: "5201" in lab.command("ss", "-Hltn", where=setup.guests[1]), 10,
                        "iperf3 does not listen")
+
+
+def tcp(setup, seconds):
+    """One TCP stream from the first guest to the second."""
+    _iperf_server(setup)
     before = lab.cpu_ns(setup.pids)
     # cubic: BBR, the default of some machines, paces fast paths and hides differences.
     out = json.loads(lab.command("iperf3", "-c", setup.address(1), "-t", seconds, "-C", "cubic", "-J",
@@ -27,6 +35,122 @@ def tcp(setup, seconds):
     return figures
 
 
-UNITS = {"gbit": "Gbit/s", "gbit_per_cpu": "Gbit/CPU-s"}
+def _received(setup):
+    link = json.loads(lab.command("ip", "-s", "-j", "-n", setup.guests[1], "link", "show", "dev", "eth0"))
+    return link[0]["stats64"]["rx"]["packets"]
+
+
+def frames(setup, seconds, sources=1, destinations=1):
+    """60-byte frames from the first guest to the second, as many as can be sent, from
+    one core; what forwards them is on another one."""
+    lab.pin(setup.pids, {LAST})
+    try:
+        before = lab.cpu_ns(setup.pids)
+        arrived = _received(setup)
+        out = json.loads(lab.command("taskset", "-c", FIRST, lab.TOOLS + "/bench_generate", "-i", "eth0",
+                                     "-s", setup.source, "-d", setup.destination, "-S", sources, "-D", destinations,
+                                     "-t", seconds, where=setup.guests[0], timeout=seconds + 30))
+        time.sleep(0.02)  # what is queued still comes
+        arrived = _received(setup) - arrived
+        used = lab.cpu_ns(setup.pids) - before
+    finally:
+        lab.pin(setup.pids, lab.CORES)
+    if not arrived:
+        raise lab.Failure("no frame arrives")
+    figures = {"kframes": arrived / out["seconds"] / 1e3, "loss": max(0.0, 1 - arrived / out["sent"])}
+    if used:
+        figures["kframes_per_cpu"] = arrived * 1e6 / used
+        figures["ns_per_frame"] = used / arrived
+    return figures
+
+
+def many_addresses(setup, seconds):
+    """The same, through all addresses that the setup has made known."""
+    return frames(setup, seconds, setup.known, setup.known)
+
+
+def _pingpong(setup, seconds, gap, prefix):
+    serve = setup.start(setup.guests[1], *prefix, lab.TOOLS + "/bench_pingpong", "serve", setup.address(1), 7,
+                        log=setup.of("pingpong.log"), switch=False)
+    try:
+        lab.wait_until(lambda: ":7 " in lab.command("ss", "-Hlun", where=setup.guests[1]), 10, "no pingpong")
+        return json.loads(lab.command(*prefix, lab.TOOLS + "/bench_pingpong", setup.address(1), 7, seconds, gap,
+                                      where=setup.guests[0], timeout=seconds + 30))
+    finally:
+        setup.processes.remove(serve)
+        serve.kill()
+        serve.wait()
+
+
+def roundtrip(setup, seconds):
+    """One UDP packet to and fro, with everything on one core: what waking an idle
+    virtual core costs is not the switch's."""
+    lab.pin(setup.pids, {LAST})
+    try:
+        out = _pingpong(setup, seconds, 0, ["taskset", "-c", LAST])
+    finally:
+        lab.pin(setup.pids, lab.CORES)
+    return {"rtt_us": out["p50"], "rtt_p99_us": out["p99"], "lost": out["lost"]}
+
+
+def latency(setup, seconds):
+    """Round trips while the same guests also have a TCP stream of 1 Gbit/s, wherever
+    the scheduler puts everything."""
+    _iperf_server(setup)
+    load = setup.start(setup.guests[0], "iperf3", "-c", setup.address(1), "-t", seconds + 1, "-C", "cubic", "-b", "1G",
+                       log=setup.of("load.log"), switch=False)
+    try:
+        time.sleep(0.5)  # until it has its rate
+        out = _pingpong(setup, seconds, 100, [])
+    finally:
+        load.wait()
+        setup.processes.remove(load)
+    return {"p50_us": out["p50"], "p99_us": out["p99"], "p999_us": out["p999"], "lost": out["lost"]}
+
+
+def idle(setup, seconds):
+    """Processor time of a switch with nothing to do, and its memory."""
+    before = lab.cpu_ns(setup.pids)
+    time.sleep(seconds)
+    used = lab.cpu_ns(setup.pids) - before
+    return {"idle_percent": used / seconds / 1e7, "rss_mib": memory(setup.pids)}
+
+
+def memory(pids):
+    """Resident memory of processes, in MiB."""
+    total = 0
+    for pid in pids:
+        with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as lines:
+            total += next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return total / 1024
+
+
+def timed(work):
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
+
+
+def control(setup, _seconds):
+    """How long the switch took to start; how long a reload takes that adds a segment,
+    and one that removes it again; and a dump of the forwarding database."""
+    host = setup.hosts[0]
+    figures = {"startup_s": setup.startup, "rss_mib": memory(setup.pids)}
+    setup.toggle()
+    figures["reload_s"] = timed(lambda: setup.ctl(host, "reload", timeout=120))
+    setup.untoggle()
+    figures["reload_back_s"] = timed(lambda: setup.ctl(host, "reload", timeout=120))
+    figures["dump_s"] = timed(lambda: setup.ctl(host, "fdb", "show", timeout=120))
+    figures["dump_json_s"] = timed(lambda: setup.ctl(host, "-j", "fdb", "show", timeout=120))
+    return figures
+
+
+UNITS = {"gbit": "Gbit/s", "gbit_per_cpu": "Gbit/CPU-s", "kframes": "kframes/s", "kframes_per_cpu": "kframes/CPU-s",
+         "ns_per_frame": "ns CPU/frame", "loss": "share", "rtt_us": "us", "p50_us": "us", "p99_us": "us",
+         "p999_us": "us", "idle_percent": "% CPU", "rss_mib": "MiB", "startup_s": "s", "reload_s": "s", "dump_s": "s", "dump_json_s": "s"}
+LOWER = {"ns_per_frame", "loss", "rtt_us", "p50_us", "p99_us", "p999_us", "idle_percent", "rss_mib", "startup_s",
+         "reload_s", "dump_s", "dump_json_s"}
 # In which order the measures of a round are taken.
-ORDER = [tcp]
+ORDER = [tcp, frames, roundtrip, latency, idle, many_addresses, control]
+# Those that take long and say the same each time are not taken in every round.
+ROUNDS = {idle: 3, control: 2}

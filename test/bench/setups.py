@@ -8,13 +8,14 @@ between the two: this switch, or a peer. Each has
     switch   the processes that forward, empty where the kernel does
     build()  which makes it all; afterwards the guests reach each other
 """
+import json
 import os
 import re
+import signal
 import time
 
 import lab
 
-BIN = os.environ.get("TVD_BIN") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/bin")
 
 
 class Missing(Exception):
@@ -37,6 +38,15 @@ class Setup:
     def of(self, role):
         return "%s.%s" % (self.name, role)
 
+    # Between which addresses small frames go.
+    @property
+    def source(self):
+        return self.mac(0)
+
+    @property
+    def destination(self):
+        return self.mac(1)
+
     @property
     def pids(self):
         return [process.pid for process in self.switch]
@@ -55,7 +65,7 @@ class Setup:
         return process
 
     def make(self):
-        """Builds the setup, and believes that it works when guests reach each other."""
+        """Builds the setup; it works when it is ready()."""
         for program in self.programs:
             if not lab.command("sh", "-c", "command -v " + program, check=False):
                 raise Missing("there is no %s here" % program)
@@ -63,7 +73,6 @@ class Setup:
         self.build()
         for number in range(2):
             self.join(number)
-        lab.wait_until(self.reaches, 20, "the guests do not reach each other")
 
     def build(self):
         raise NotImplementedError
@@ -79,6 +88,10 @@ class Setup:
         """Whether one guest hears the other; afterwards every table on the way knows both."""
         return "1 received" in lab.command("ping", "-q", "-n", "-c", 1, "-W", 1, self.address(1),
                                            where=self.guests[0], check=False)
+
+    def ready(self):
+        """Whether figures can be taken from now on."""
+        return self.reaches()
 
     def stop(self):
         for process in self.processes:
@@ -158,6 +171,48 @@ class Vde(Setup):
             self.plug(host, "tap%d" % number, number)
 
 
+class OvsHost:
+    """The part of setups that starts Open vSwitch with its datapath in user space."""
+    programs = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl")
+
+    def ovs(self, host):
+        folder = os.path.join(lab.RUN, host)
+        os.mkdir(folder)
+        database, remote = folder + "/conf.db", "unix:%s/db.sock" % folder
+        places = {"OVS_RUNDIR": folder, "OVS_LOGDIR": folder, "OVS_DBDIR": folder}
+        lab.command("ovsdb-tool", "create", database, "/usr/share/openvswitch/vswitch.ovsschema")
+        self.start(host, "ovsdb-server", "--remote=p" + remote, "--no-chdir", "-vconsole:off", database,
+                   log=host + ".db.log", switch=False, environment=places)
+        lab.wait_until(lambda: os.path.exists(folder + "/db.sock"), 10, "ovsdb-server does not start")
+        self.vsctl(host, "--no-wait", "init")
+        self.start(host, "ovs-vswitchd", "--no-chdir", "-vconsole:off", "--unixctl=" + folder + "/ctl", remote,
+                   log=host + ".log", environment=places)
+
+    def vsctl(self, host, *words):
+        return lab.command("ovs-vsctl", "--timeout=20", "--db=unix:%s/db.sock" % os.path.join(lab.RUN, host), *words)
+
+    def ovs_bridge(self, host, bridge, *more):
+        self.vsctl(host, "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev",
+                   "fail-mode=standalone", *more)
+
+    def ovs_guest(self, host, bridge, guest):
+        """A TAP of Open vSwitch's own."""
+        tap = "tap%d" % guest
+        self.vsctl(host, "add-port", bridge, tap, "--", "set", "interface", tap, "type=tap")
+        self.plug(host, tap, guest)
+
+
+class Ovs(OvsHost, Setup):
+    """Open vSwitch in user space."""
+
+    def build(self):
+        host = self.host()
+        self.ovs(host)
+        self.ovs_bridge(host, "br0")
+        for number in range(2):
+            self.ovs_guest(host, "br0", number)
+
+
 # ---- two hosts ----
 
 class KernelVxlan(TwoHosts):
@@ -174,6 +229,102 @@ class KernelVxlan(TwoHosts):
             ip("link", "set", "br0", "up")
             self.cable(host, "guest", number)
             ip("link", "set", "guest", "master", "br0")
+
+
+class OvsVxlan(OvsHost, TwoHosts):
+    """Open vSwitch in user space, with its VXLAN: one bridge has the wire and the
+    host's address, another the guest and the tunnel."""
+
+    def build(self):
+        for number, host in enumerate(self.hosts()):
+            self.ovs(host)
+            self.ovs_bridge(host, "br-wire", "--", "add-port", "br-wire", "eth0")
+            lab.command("ip", "-n", host, "addr", "flush", "dev", "eth0")
+            lab.command("ip", "-n", host, "addr", "add", self.outer(number) + "/24", "dev", "br-wire")
+            lab.command("ip", "-n", host, "link", "set", "br-wire", "up")
+            self.ovs_bridge(host, "br0", "--", "add-port", "br0", "vx0", "--", "set", "interface", "vx0", "type=vxlan",
+                            "options:remote_ip=" + self.outer(1 - number), "options:key=5001")
+            self.ovs_guest(host, "br0", number)
+
+
+class VdePlug(TwoHosts):
+    """vde_plug between a TAP and a network of VDE's plugins: vxvde, or plain UDP."""
+    programs = ("vde_plug",)
+
+    def __init__(self, name, plugin):
+        super().__init__(name)
+        self.plugin = plugin
+
+    def build(self):
+        for number, host in enumerate(self.hosts()):
+            url = "vxvde://239.1.2.3" if self.plugin == "vxvde" else "udp://5002->%s:5002" % self.outer(1 - number)
+            lab.command("ip", "-n", host, "route", "add", "224.0.0.0/4", "dev", "eth0")
+            self.start(host, "vde_plug", "tap://tap0", url, log=host + ".log")
+            self.plug(host, "tap0", number)
+
+
+class Tinc(TwoHosts):
+    """tinc as a switch, without cipher and without message authentication."""
+    programs = ("tincd",)
+
+    def build(self):
+        hosts = self.hosts()
+        public = {}
+        for number, host in enumerate(hosts):
+            folder = os.path.join(lab.RUN, host)
+            os.makedirs(folder + "/hosts")
+            with open(folder + "/tinc.conf", "w", encoding="ascii") as out:
+                out.write("Name = host%d\nConnectTo = host%d\nMode = switch\nDeviceType = tap\nInterface = tap0\n"
+                          "AddressFamily = ipv4\n" % (number + 1, 2 - number))
+            lab.command("tincd", "-c", folder, "-K", 2048, stdin="\n\n")
+            public[number] = lab.read("%s/hosts/host%d" % (host, number + 1))
+        for host in hosts:
+            for number in range(2):
+                with open("%s/%s/hosts/host%d" % (lab.RUN, host, number + 1), "w", encoding="ascii") as out:
+                    out.write("Address = %s\nCipher = none\nDigest = none\nMACLength = 0\nCompression = 0\n%s\n"
+                              % (self.outer(number), public[number]))
+        for number, host in enumerate(hosts):
+            self.start(host, "tincd", "-c", os.path.join(lab.RUN, host), "-D", "-d0",
+                       "--pidfile=%s/%s.pid" % (lab.RUN, host), log=host + ".log")
+            self.plug(host, "tap0", number)
+
+    def ready(self):
+        # Until it knows the path's MTU, tinc sends what is long by TCP.
+        if not self.reaches():
+            return False
+        for number, process in enumerate(self.switch):
+            process.send_signal(signal.SIGUSR2)
+            known = re.findall(r"^ host%d at .* pmtu \d+ \(min (\d+) " % (2 - number),
+                               lab.read(self.of("host%d.log" % (number + 1))), re.M)
+            if not known or int(known[-1]) < self.mtu + 14:
+                return False
+        return True
+
+
+class BridgeVlan(TwoHosts):
+    """The kernel's bridge on both hosts, in which the wire is a port for VLAN 102. Without
+    VLANs in the kernel, the guests' frames are on the wire as they are."""
+    mtu = 1500
+
+    def __init__(self, name, offload=False):
+        super().__init__(name)
+        self.offload = offload
+
+    def build(self):
+        for number, host in enumerate(self.hosts()):
+            self.cable(host, "guest", number)
+            try:
+                lab.command("ip", "-n", host, "link", "add", "br0", "type", "bridge", "vlan_filtering", 1)
+                vlans = True
+            except lab.Failure:
+                lab.command("ip", "-n", host, "link", "add", "br0", "type", "bridge")
+                vlans = False
+            lab.command("ip", "-n", host, "link", "set", "br0", "up")
+            for port, tags in (("eth0", []), ("guest", ["pvid", "untagged"])):
+                lab.command("ip", "-n", host, "link", "set", port, "master", "br0")
+                if vlans:
+                    lab.command("bridge", "-n", host, "vlan", "del", "dev", port, "vid", 1)
+                    lab.command("bridge", "-n", host, "vlan", "add", "dev", port, "vid", 102, *tags)
 
 
 # ---- this switch ----
@@ -206,13 +357,13 @@ class Ours:
         with open(path + ".conf", "w", encoding="ascii") as out:
             out.write(text)
         try:
-            lab.command(BIN + "/switchd", "-t", "-c", path + ".conf", where=host)
+            lab.command(lab.BIN + "/switchd", "-t", "-c", path + ".conf", where=host)
         except lab.Failure as why:
             raise Missing("not in this version: " + re.sub(r"^.*?\.conf:\d+: ", "", str(why))) from None
 
     def serve(self, host):
         """Starts switchd and waits until it answers."""
-        process = self.start(host, BIN + "/switchd", "-c", os.path.join(lab.RUN, host) + ".conf", log=host + ".log")
+        process = self.start(host, lab.BIN + "/switchd", "-c", os.path.join(lab.RUN, host) + ".conf", log=host + ".log")
 
         def answers():
             if process.poll() is not None:
@@ -222,7 +373,7 @@ class Ours:
         return process
 
     def ctl(self, host, *words, **more):
-        return lab.command(BIN + "/switchctl", "-s", os.path.join(lab.RUN, host) + ".sock", *words, **more)
+        return lab.command(lab.BIN + "/switchctl", "-s", os.path.join(lab.RUN, host) + ".sock", *words, **more)
 
     def tap(self, number, **keys):
         return entry(name="guest%d" % number, type="tap", segment="alpha", ifname="eth0", netns=self.guests[number],
@@ -241,8 +392,9 @@ class Switch(Ours, Setup):
 class SwitchWire(Ours, TwoHosts):
     """One segment on two hosts, with the encap and the uplink's keys of its row."""
 
-    def __init__(self, name, encap, uplink=None, offload=False):
+    def __init__(self, name, encap, uplink=None, offload=False, mtu=1400):
         super().__init__(name)
+        self.mtu = mtu
         self.encap = encap
         self.uplink = uplink or {}
         self.offload = offload
@@ -260,15 +412,92 @@ class SwitchWire(Ours, TwoHosts):
             self.serve(host)
 
 
+class SwitchMany(Ours, Setup):
+    """Many segments, each with an encap, many ports, and many addresses at the two
+    guests' ports, learned from their frames."""
+
+    def __init__(self, name, segments=1, ports=2, entries=2):
+        super().__init__(name)
+        self.segments, self.ports, self.known = segments, ports, entries // 2
+        self.startup = 0.0
+        self.hosts = []
+
+    # The addresses are not the guests' own, for which they would do more.
+    source, destination = "02:01:00:00:00:00", "02:02:00:00:00:00"
+
+    def build(self):
+        self.hosts = [self.host()]
+        lab.command("ip", "-n", self.hosts[0], "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
+        for interface in ("eth0", "wire"):
+            lab.command("ip", "-n", self.hosts[0], "link", "set", interface, "up")
+        lab.command("ip", "-n", self.hosts[0], "addr", "add", "192.0.2.1/24", "dev", "eth0")
+        self.describe(self.segments)
+        begin = time.monotonic()
+        self.serve(self.hosts[0])
+        self.startup = time.monotonic() - begin
+
+    def describe(self, segments):
+        def segment(number):
+            return entry(name="alpha" if number == 0 else "s%d" % number, encap=entries(
+                entry(type="vxlan", uplink="lan", vni=1 + number, peers="192.0.2.2")), **(room if number == 0 else {}))
+
+        def port(number):
+            return entry(name="p%d" % number, type="tap", segment="s%d" % (number % (self.segments - 1) + 1)
+                         if self.segments > 1 else "alpha")
+        room = {"ageing": 0, "fdb_max": 2 * self.known + 1000, "fdb_port_max": self.known + 500}
+        self.configure(self.hosts[0], uplinks=[entry(name="lan", interface="eth0")],
+                       segments=[segment(number) for number in range(segments)],
+                       ports=[self.tap(0), self.tap(1)] + [port(number) for number in range(2, self.ports)])
+
+    def ready(self):
+        if not self.reaches():
+            return False
+        if self.entries() >= 2 * self.known + 2:  # and the guests
+            return True
+        for number, first in enumerate((self.source, self.destination)):
+            # To the guest itself, whose address is known: nothing is flooded.
+            lab.command(lab.TOOLS + "/bench_generate", "-i", "eth0", "-s", first, "-S", self.known,
+                        "-d", self.mac(1 - number), "-n", self.known, "-r", 200000, where=self.guests[number])
+        return False
+
+    def entries(self):
+        return json.loads(self.ctl(self.hosts[0], "-j", "segment", "show", "alpha"))[0]["fdb"]["entries"]
+
+    def toggle(self):
+        """Changes the configuration's file: one segment more."""
+        self.describe(self.segments + 1)
+
+    def untoggle(self):
+        self.describe(self.segments)
+
+
 ETHERIP = {"type": "etherip"}
+ETHERIP_UDP = {"type": "etherip", "transport": "udp"}
+DOT1Q = {"type": "dot1q", "vid": 102}
 
 # All of them by name; built when a row asks for it.
 SETUPS = {
     "switch": Switch,
+    "few": SwitchMany,
+    "many": lambda name: SwitchMany(name, 10000, 1000, 1000000),
+    "million": lambda name: SwitchMany(name, 1, 2, 1000000),
+    "ten": lambda name: SwitchMany(name, 1, 10, 2),
     "bridge": Bridge,
     "vde": Vde,
+    "ovs": Ovs,
     "etherip": lambda name: SwitchWire(name, ETHERIP),
     "etherip-off": lambda name: SwitchWire(name, ETHERIP, {"fast": "off"}),
     "etherip-bpf": lambda name: SwitchWire(name, ETHERIP, {"fast": "bpf"}),
+    "etherip-udp": lambda name: SwitchWire(name, ETHERIP_UDP),
+    "etherip-udp-offload": lambda name: SwitchWire(name, ETHERIP_UDP, offload=True),
+    "switch-vxlan": lambda name: SwitchWire(name, {"type": "vxlan", "vni": 5001}),
     "vxlan": KernelVxlan,
+    "ovs-vxlan": OvsVxlan,
+    "vxvde": lambda name: VdePlug(name, "vxvde"),
+    "vde-udp": lambda name: VdePlug(name, "udp"),
+    "tinc": Tinc,
+    "dot1q": lambda name: SwitchWire(name, DOT1Q, mtu=1500),
+    "dot1q-offload": lambda name: SwitchWire(name, DOT1Q, offload=True, mtu=1500),
+    "vlan": BridgeVlan,
+    "vlan-offload": lambda name: BridgeVlan(name, offload=True),
 }
