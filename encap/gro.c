@@ -287,7 +287,8 @@ static bool flow_append(struct gro_flow *flow, struct frame_pool *pool, struct f
 	return true;
 }
 
-static struct gro_flow *flow_open(struct gro *gro, struct frame_batch *batch)
+/* For the frame that is added to the batch next. */
+static void flow_open(struct gro *gro, const struct frame_batch *batch, const struct segment *s)
 {
 	uint32_t free_ones = ~gro->used & ((1u << GRO_FLOWS) - 1);
 	struct gro_flow *flow;
@@ -299,11 +300,21 @@ static struct gro_flow *flow_open(struct gro *gro, struct frame_batch *batch)
 		flow = &gro->flow[__builtin_ctz(free_ones)];
 		gro->used |= 1u << __builtin_ctz(free_ones);
 	}
-	return flow;
+	*flow = (struct gro_flow){
+	    .index = batch->count,
+	    .hash = s->hash,
+	    .l4_off = s->l4_off,
+	    .header_len = s->header_len,
+	    .size = s->payload,
+	    .segments = 1,
+	    .ip_id = s->ip_id,
+	    .payload = s->payload,
+	    .next_seq = s->seq + s->payload,
+	};
 }
 
-bool gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch,
-	     struct frame *frame)
+enum gro_result gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch,
+			struct frame *frame)
 {
 	struct segment s;
 	enum likeness likeness = parse(frame, &s);
@@ -317,27 +328,21 @@ bool gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch
 			flow_close(gro, flow);
 		}
 		if (done) {
-			frame_free(frame);
-			return true;
+			if (!frame_is_borrowed(frame))
+				frame_free(frame);
+			return GRO_MERGED;
 		}
 	}
-	/* A segment with PSH is the last of its kind: nothing will follow it. */
-	if (likeness == MERGEABLE && !s.push) {
-		flow = flow_open(gro, batch);
-		*flow = (struct gro_flow){
-		    .index = batch->count,
-		    .hash = s.hash,
-		    .l4_off = s.l4_off,
-		    .header_len = s.header_len,
-		    .size = s.payload,
-		    .segments = 1,
-		    .ip_id = s.ip_id,
-		    .payload = s.payload,
-		    .next_seq = s.seq + s.payload,
-		};
+	if (frame_is_borrowed(frame)) {
+		frame = frame_keep(pool, frame);
+		if (!frame)
+			return GRO_NO_BUFFER;
 	}
+	/* A segment with PSH is the last of its kind: nothing will follow it. */
+	if (likeness == MERGEABLE && !s.push)
+		flow_open(gro, batch, &s);
 	frame_batch_add(batch, frame);
-	return false;
+	return GRO_ADDED;
 }
 
 void gro_finish(struct gro *gro, struct frame_batch *batch)

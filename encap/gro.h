@@ -7,7 +7,6 @@
 #ifndef TVD_GRO_H
 #define TVD_GRO_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/frame.h"
@@ -32,15 +31,18 @@ struct gro {
 	unsigned victim; /* who makes room for a new flow */
 };
 
+enum gro_result { GRO_ADDED, GRO_MERGED, GRO_NO_BUFFER };
+
 /*
  * Adds a frame to a batch that is not full, or its payload to a frame of the batch.
- * Takes ownership. Frames of one flow stay in order. Every checksum is verified
+ * Takes ownership; a borrowed frame (frame_borrow()) is copied, and GRO_NO_BUFFER is
+ * when it cannot be. Frames of one flow stay in order. Every checksum is verified
  * before a merge, because a superframe would hide that it was wrong: what fails goes
  * on as it came, for the receiver to judge. Payload is copied once; the pool gives the
- * large buffer, and where it has none nothing is merged. Returns whether it was.
+ * large buffer, and where it has none nothing is merged.
  */
-bool gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch,
-	     struct frame *frame);
+enum gro_result gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch,
+			struct frame *frame);
 
 /* Completes the superframes of the batch: due before anybody else looks at it. */
 void gro_finish(struct gro *gro, struct frame_batch *batch);

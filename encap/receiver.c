@@ -14,9 +14,11 @@
 
 LOG_MODULE("receiver");
 
-#define RX_MESSAGES 32u
-#define RX_ROUNDS   4u
-#define RX_BUFFER   (8 << 20)
+#define RX_MESSAGES  32u
+#define RX_ROUNDS    4u
+#define RX_TRAINS    4u /* messages at once where each may be 64 KiB */
+#define TRAIN_ROUNDS 8u
+#define RX_BUFFER    (8 << 20)
 
 /* Not in every libc's headers. */
 #ifndef IP_RECVFRAGSIZE
@@ -25,6 +27,9 @@ LOG_MODULE("receiver");
 #ifndef IPV6_RECVFRAGSIZE
 #define IPV6_RECVFRAGSIZE 77
 #endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 /* One datagram at a time may lie here; what is not taken waits for the next. */
 struct rx_message {
@@ -32,7 +37,7 @@ struct rx_message {
 	struct iovec iov[2];
 	struct sockaddr_storage from;
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 };
@@ -50,8 +55,12 @@ struct receiver_buffers {
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
 };
 
-static void read_control(const struct msghdr *msg, struct outer *outer)
+/* What the kernel says beside a datagram. Returns the size of each of those that it has
+ * joined; 0: it is one. */
+static unsigned read_control(const struct msghdr *msg, struct outer *outer)
 {
+	int train = 0;
+
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
 		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
@@ -68,8 +77,11 @@ static void read_control(const struct msghdr *msg, struct outer *outer)
 		} else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVFRAGSIZE) ||
 			   (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVFRAGSIZE)) {
 			outer->fragmented = true;
+		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			memcpy(&train, CMSG_DATA(c), sizeof(train));
 		}
 	}
+	return train > 0 ? (unsigned)train : 0;
 }
 
 static void read_source(const struct msghdr *msg, struct outer *outer)
@@ -138,63 +150,108 @@ static void deliver(struct receiver *receiver)
 static void add(struct receiver *receiver, struct encap *encap, struct frame *frame)
 {
 	struct receiver_buffers *buffers = receiver->buffers;
+	struct frame_pool *pool = receiver->host->pool;
+	enum gro_result result = GRO_ADDED;
 
 	if (encap != buffers->current || frame_batch_full(&buffers->batch)) {
 		deliver(receiver);
 		buffers->current = encap;
 	}
-	if (!encap->merge)
+	if (encap->merge)
+		result = gro_add(&buffers->gro, pool, &buffers->batch, frame);
+	else if (frame_is_borrowed(frame) && !(frame = frame_keep(pool, frame)))
+		result = GRO_NO_BUFFER;
+	else
 		frame_batch_add(&buffers->batch, frame);
-	else if (gro_add(&buffers->gro, receiver->host->pool, &buffers->batch, frame))
+	if (result == GRO_MERGED)
 		encap->stats.rx_merged++;
+	else if (result == GRO_NO_BUFFER)
+		encap->stats.rx_drops[REASON_NO_BUFFER]++;
+}
+
+/* One datagram; takes ownership, unless it is borrowed. */
+static void process_one(struct receiver *receiver, struct frame *frame, const struct outer *told)
+{
+	struct encap *encap, *blame = NULL;
+	enum reason reason = REASON_NONE;
+	struct outer outer = *told;
+
+	encap = receiver->classify(receiver, frame, &outer, &reason, &blame);
+	if (!encap) {
+		count(receiver, blame, reason);
+		if (!frame_is_borrowed(frame))
+			frame_free(frame);
+		return;
+	}
+	frame->peer = outer.src;
+	frame->origin = &encap->stats;
+	add(receiver, encap, frame);
+}
+
+/* Datagrams of one size, the last may be shorter, that the kernel has joined. */
+static void process_train(struct receiver *receiver, unsigned i, unsigned size,
+			  const struct outer *outer)
+{
+	struct receiver_buffers *buffers = receiver->buffers;
+	uint8_t *data = buffers->overflow[i];
+	size_t left = buffers->hdr[i].msg_len;
+
+	if (buffers->hdr[i].msg_hdr.msg_flags & MSG_TRUNC) {
+		count(receiver, NULL, REASON_TOO_LONG);
+		return;
+	}
+	do {
+		struct frame frame;
+		size_t n = size && size < left ? size : left;
+
+		frame_borrow(&frame, data, n);
+		process_one(receiver, &frame, outer);
+		data += n;
+		left -= n;
+	} while (left);
 }
 
 static void process(struct receiver *receiver, unsigned messages)
 {
 	for (unsigned i = 0; i < messages; i++) {
-		struct frame *frame = take(receiver, i);
-		struct encap *encap, *blame = NULL;
-		enum reason reason = REASON_NONE;
 		struct outer outer;
+		struct frame *frame;
+		unsigned train;
 
-		if (!frame)
-			continue;
 		memset(&outer, 0, sizeof(outer));
-		read_control(&receiver->buffers->hdr[i].msg_hdr, &outer);
+		train = read_control(&receiver->buffers->hdr[i].msg_hdr, &outer);
 		read_source(&receiver->buffers->hdr[i].msg_hdr, &outer);
-		encap = receiver->classify(receiver, frame, &outer, &reason, &blame);
-		if (!encap) {
-			count(receiver, blame, reason);
-			frame_free(frame);
+		if (receiver->trains) {
+			process_train(receiver, i, train, &outer);
 			continue;
 		}
-		frame->peer = outer.src;
-		frame->origin = &encap->stats;
-		add(receiver, encap, frame);
+		frame = take(receiver, i);
+		if (frame)
+			process_one(receiver, frame, &outer);
 	}
 }
 
 /* Gives every message a buffer again, and the room that the kernel has used. */
-static void prepare(struct receiver *receiver)
+static void prepare(struct receiver *receiver, unsigned messages)
 {
 	struct receiver_buffers *buffers = receiver->buffers;
 
-	for (unsigned i = 0; i < RX_MESSAGES; i++) {
+	for (unsigned i = 0; i < messages; i++) {
 		struct rx_message *message = &buffers->message[i];
 		struct msghdr *hdr = &buffers->hdr[i].msg_hdr;
 
-		if (!message->frame) {
+		if (!message->frame && !receiver->trains) {
 			message->frame = frame_alloc(receiver->host->pool, FRAME_SMALL);
 			message->iov[0].iov_base =
 			    message->frame ? message->frame->data : &buffers->scratch;
 			message->iov[0].iov_len = message->frame ? FRAME_SMALL : 1;
-			message->iov[1].iov_base = buffers->overflow[i];
-			message->iov[1].iov_len = FRAME_LARGE;
 		}
+		message->iov[1].iov_base = buffers->overflow[i];
+		message->iov[1].iov_len = FRAME_LARGE;
 		hdr->msg_name = &message->from;
 		hdr->msg_namelen = sizeof(message->from);
-		hdr->msg_iov = message->iov;
-		hdr->msg_iovlen = 2;
+		hdr->msg_iov = receiver->trains ? &message->iov[1] : message->iov;
+		hdr->msg_iovlen = receiver->trains ? 1 : 2;
 		hdr->msg_control = &message->control;
 		hdr->msg_controllen = sizeof(message->control);
 		hdr->msg_flags = 0;
@@ -205,19 +262,21 @@ static void prepare(struct receiver *receiver)
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct receiver *receiver = io->data;
+	unsigned messages = receiver->trains ? RX_TRAINS : RX_MESSAGES;
+	unsigned rounds = receiver->trains ? TRAIN_ROUNDS : RX_ROUNDS;
 
 	revive(loop, io, events);
-	for (unsigned round = 0; round < RX_ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds; round++) {
 		int n;
 
-		prepare(receiver);
-		n = recvmmsg(receiver->fd, receiver->buffers->hdr, RX_MESSAGES, 0,
+		prepare(receiver, messages);
+		n = recvmmsg(receiver->fd, receiver->buffers->hdr, messages, 0,
 			     NULL); /* @syscall recvmmsg */
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			log_limited(LOG_LEVEL_WARN, "receiving: %s", strerror(errno));
 		if (n > 0)
 			process(receiver, (unsigned)n);
-		if (n < (int)RX_MESSAGES)
+		if (n < (int)messages)
 			break;
 	}
 	deliver(receiver);
@@ -254,6 +313,7 @@ int receiver_start(struct receiver *receiver, int fd)
 		ret = socket_set_int(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
 		(void)socket_set_int(fd, SOL_IPV6, IPV6_RECVFRAGSIZE, 1);
 	}
+	receiver->trains = receiver->udp && socket_set_int(fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
 	ev_io_init(&receiver->io, on_readable, fd, EV_READ);
 	receiver->io.data = receiver;
 	ev_io_start(receiver->host->loop, &receiver->io);

@@ -18,6 +18,7 @@ struct receiver {
 	struct encap_host *host;
 	uint16_t family;
 	enum encap_kind kind; /* whose stray drops to count */
+	bool udp;	      /* the kernel may join datagrams of one sender */
 	void *owner;
 	/*
 	 * Finds whose a datagram is, and takes the headers off. `outer` is what the
@@ -29,7 +30,8 @@ struct receiver {
 				  struct outer *outer, enum reason *reason, struct encap **blame);
 	/* ---- its own ---- */
 	ev_io io;
-	int fd; /* -1: closed; so it begins */
+	int fd;	     /* -1: closed; so it begins */
+	bool trains; /* it does */
 	struct receiver_buffers *buffers;
 };
 

@@ -10,11 +10,14 @@
 
 #include "encap/socket.h"
 #include "lib/log.h"
+#include "lib/packet.h"
 
 LOG_MODULE("sender");
 
 #define TX_BUFFER   (4 << 20)
 #define TX_MESSAGES 64u
+#define TX_TRAIN    64u /* datagrams in one message: what every kernel takes */
+#define TRAIN_BYTES 65000u
 #define PORT_TRIES  64u /* ports that others may have taken */
 
 /* Not in every libc's headers. */
@@ -23,6 +26,9 @@ LOG_MODULE("sender");
 #endif
 #ifndef IPV6_PMTUDISC_OMIT
 #define IPV6_PMTUDISC_OMIT 5
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
 #endif
 
 struct sender {
@@ -35,6 +41,9 @@ struct sender {
 	int fd[SENDER_SOCKETS];
 	struct ipaddr addr;
 	unsigned ifindex;
+	unsigned room;			/* bytes of UDP that fit one packet */
+	bool trains;			/* of UDP: the kernel cuts */
+	bool checksums[SENDER_SOCKETS]; /* of UDP over IPv4: they are on */
 };
 
 /* ---- sockets ---- */
@@ -145,9 +154,12 @@ static void sender_update(struct sender *sender)
 {
 	const struct encap_uplink *uplink = sender->uplink;
 	const struct ipaddr *addr = &uplink->addr[family_index(sender->family)];
+	unsigned header = (sender->family == AF_INET6 ? IPV6_OVERHEAD : IPV4_OVERHEAD) +
+			  (unsigned)sizeof(struct udp_header);
 	char text[ADDR_STRLEN];
 	int ret = 0;
 
+	sender->room = uplink->mtu > header ? uplink->mtu - header : 0;
 	if (sender->open && sender->ifindex == uplink->ifindex && ipaddr_equal(&sender->addr, addr))
 		return;
 	sender_close(sender);
@@ -163,6 +175,9 @@ static void sender_update(struct sender *sender)
 			    uplink->name, ipaddr_format(addr, text), strerror(-ret));
 		return;
 	}
+	memset(sender->checksums, 0, sizeof(sender->checksums));
+	sender->trains = sender->kind->type == SOCK_DGRAM &&
+			 socket_set_int(sender->fd[0], IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
 	sender->open = true;
 }
 
@@ -231,21 +246,33 @@ void senders_follow(struct senders *senders, const struct encap_uplink *uplink)
 
 /* ---- sending ---- */
 
-/* Messages that wait for one sendmmsg through one socket. */
+/*
+ * Messages that wait for one sendmmsg through one socket. Of UDP a message may be a
+ * train: datagrams of one size, the last may be shorter, which the kernel cuts again
+ * as late as it can (UDP_SEGMENT).
+ */
+struct tx_message {
+	struct ipaddr dst;
+	unsigned datagrams, bytes;
+	unsigned size; /* of the first */
+	struct sockaddr_storage addr;
+	union {
+		char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
+		struct cmsghdr align;
+	} control;
+};
+
 struct tx_queue {
 	struct encap *encap;
 	const struct senders *senders;
 	const struct sender_to *to;
-	const struct sender *sender;
+	struct sender *sender;
 	unsigned number; /* which of its sockets */
 	unsigned count;
-	struct mmsghdr msgs[TX_MESSAGES];
+	unsigned frames; /* iovecs in use */
+	struct mmsghdr hdr[TX_MESSAGES];
+	struct tx_message message[TX_MESSAGES];
 	struct iovec iov[TX_MESSAGES];
-	struct sockaddr_storage addr[TX_MESSAGES];
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
 };
 
 static enum reason reason_of_errno(int error)
@@ -262,71 +289,170 @@ static enum reason reason_of_errno(int error)
 	}
 }
 
+/* The message gets what it needs said beside its bytes. */
+static void tx_set_control(struct tx_queue *q, unsigned i)
+{
+	struct tx_message *message = &q->message[i];
+	struct msghdr *hdr = &q->hdr[i].msg_hdr;
+	bool v6 = message->dst.family == AF_INET6;
+	uint16_t size = (uint16_t)message->size;
+	struct cmsghdr *c = &message->control.align;
+	int ttl = (int)q->to->ttl;
+
+	memset(&message->control, 0, sizeof(message->control));
+	hdr->msg_control = &message->control;
+	hdr->msg_controllen = 0;
+	if (ttl) {
+		c->cmsg_level = v6 ? SOL_IPV6 : SOL_IP;
+		c->cmsg_type = v6 ? IPV6_HOPLIMIT : IP_TTL;
+		c->cmsg_len = CMSG_LEN(sizeof(ttl));
+		memcpy(CMSG_DATA(c), &ttl, sizeof(ttl));
+		hdr->msg_controllen = CMSG_SPACE(sizeof(ttl));
+		c = (struct cmsghdr *)(message->control.bytes + hdr->msg_controllen);
+	}
+	if (message->datagrams > 1) {
+		c->cmsg_level = IPPROTO_UDP;
+		c->cmsg_type = UDP_SEGMENT;
+		c->cmsg_len = CMSG_LEN(sizeof(size));
+		memcpy(CMSG_DATA(c), &size, sizeof(size));
+		hdr->msg_controllen += CMSG_SPACE(sizeof(size));
+	}
+}
+
+/*
+ * RFC 7348 wants no checksum in UDP over IPv4, since the frame inside has its own; but
+ * the kernel cuts only what has one.
+ */
+static void tx_set_checksums(struct tx_queue *q)
+{
+	bool trains = false;
+
+	if (!q->sender->trains || q->sender->family != AF_INET)
+		return;
+	for (unsigned i = 0; i < q->count; i++)
+		trains |= q->message[i].datagrams > 1;
+	if (trains != q->sender->checksums[q->number])
+		(void)socket_set_int(q->sender->fd[q->number], SOL_SOCKET, SO_NO_CHECK, !trains);
+	q->sender->checksums[q->number] = trains;
+}
+
+/* Sends what the kernel has refused as a train. What then fails is lost and counted. */
+static void tx_singly(struct tx_queue *q, unsigned i)
+{
+	struct stats *stats = &q->encap->stats;
+	struct msghdr *hdr = &q->hdr[i].msg_hdr;
+	struct iovec *iov = hdr->msg_iov;
+	unsigned datagrams = q->message[i].datagrams;
+
+	q->message[i].datagrams = 1;
+	tx_set_control(q, i);
+	hdr->msg_iovlen = 1;
+	for (unsigned k = 0; k < datagrams; k++) {
+		hdr->msg_iov = &iov[k];
+		if (sendmmsg(q->sender->fd[q->number], &q->hdr[i], 1, 0) == 1)
+			stats->tx_segments++;
+		else
+			stats->tx_drops[reason_of_errno(errno)]++;
+	}
+}
+
+static unsigned tx_datagrams(const struct tx_queue *q, unsigned from, unsigned to)
+{
+	unsigned n = 0;
+
+	for (unsigned i = from; i < to; i++)
+		n += q->message[i].datagrams;
+	return n;
+}
+
+static void tx_failed(struct tx_queue *q, unsigned i, enum reason reason)
+{
+	if (q->message[i].datagrams > 1) {
+		/* IPsec below, or a kernel that is too old. */
+		if (reason != REASON_OVERSIZE) {
+			log_info("uplink %s: the kernel does not cut datagrams here: %s",
+				 q->encap->uplink->name, strerror(errno));
+			q->sender->trains = false;
+		}
+		tx_singly(q, i);
+		return;
+	}
+	if (reason == REASON_LINK_DOWN)
+		log_limited(LOG_LEVEL_INFO, "segment %s: sending: %s", q->encap->segment_name,
+			    strerror(errno));
+	q->encap->stats.tx_drops[reason]++;
+}
+
 static void tx_flush(struct tx_queue *q)
 {
 	struct stats *stats = &q->encap->stats;
 	unsigned done = 0;
 
 	assert(q->sender); /* what is queued has one */
+	for (unsigned i = 0; i < q->count; i++)
+		tx_set_control(q, i);
+	tx_set_checksums(q);
 	while (done < q->count) {
-		int n = sendmmsg(q->sender->fd[q->number], q->msgs + done, q->count - done,
+		int n = sendmmsg(q->sender->fd[q->number], q->hdr + done, q->count - done,
 				 0); /* @syscall sendmmsg */
 		enum reason reason;
 
 		if (n > 0) {
-			stats->tx_segments += (unsigned)n;
+			stats->tx_segments += tx_datagrams(q, done, done + (unsigned)n);
 			done += (unsigned)n;
 			continue;
 		}
 		if (errno == EINTR)
 			continue;
 		reason = reason_of_errno(errno);
-		if (reason == REASON_LINK_DOWN)
-			log_limited(LOG_LEVEL_INFO, "segment %s: sending: %s",
-				    q->encap->segment_name, strerror(errno));
 		if (reason == REASON_QUEUE_FULL) { /* no use in trying the rest */
-			stats->tx_drops[reason] += q->count - done;
+			stats->tx_drops[reason] += tx_datagrams(q, done, q->count);
 			break;
 		}
-		stats->tx_drops[reason]++;
-		done++;
+		tx_failed(q, done++, reason);
 	}
 	q->count = 0;
+	q->frames = 0;
 }
 
-/* The time to live is the same for all that wait. */
-static void tx_set_ttl(struct tx_queue *q, struct msghdr *hdr, bool v6)
+static void tx_set_address(struct tx_queue *q, struct tx_message *message, struct msghdr *hdr)
 {
-	struct cmsghdr *c = &q->control.align;
-	int ttl = (int)q->to->ttl;
+	struct sockaddr_storage *ss = &message->addr;
 
-	c->cmsg_level = v6 ? SOL_IPV6 : SOL_IP;
-	c->cmsg_type = v6 ? IPV6_HOPLIMIT : IP_TTL;
-	c->cmsg_len = CMSG_LEN(sizeof(ttl));
-	memcpy(CMSG_DATA(c), &ttl, sizeof(ttl));
-	hdr->msg_control = &q->control;
-	hdr->msg_controllen = sizeof(q->control);
-}
-
-static void tx_set_address(struct tx_queue *q, struct msghdr *hdr, const struct ipaddr *dst)
-{
-	struct sockaddr_storage *ss = &q->addr[q->count];
-
-	hdr->msg_namelen = ipaddr_to_sockaddr(dst, ss);
+	hdr->msg_namelen = ipaddr_to_sockaddr(&message->dst, ss);
 	hdr->msg_name = ss;
-	if (dst->family == AF_INET6) {
+	if (message->dst.family == AF_INET6) {
 		struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ss;
 
 		sin6->sin6_port = htons(q->to->port);
-		if (IN6_IS_ADDR_LINKLOCAL(&dst->v6) || ipaddr_is_multicast(dst))
+		if (IN6_IS_ADDR_LINKLOCAL(&message->dst.v6) || ipaddr_is_multicast(&message->dst))
 			sin6->sin6_scope_id = q->sender->ifindex;
 	} else {
 		((struct sockaddr_in *)ss)->sin_port = htons(q->to->port);
 	}
 }
 
+/* Appends to the last message, where both can be one train. */
+static bool tx_couple(struct tx_queue *q, const struct frame *frame, const struct ipaddr *dst)
+{
+	struct tx_message *last;
+
+	if (q->count == 0 || !q->sender->trains)
+		return false;
+	last = &q->message[q->count - 1];
+	if (last->datagrams == TX_TRAIN || frame->len > last->size ||
+	    last->bytes != last->datagrams * last->size || last->bytes + frame->len > TRAIN_BYTES ||
+	    last->size > q->sender->room || !ipaddr_equal(&last->dst, dst))
+		return false;
+	last->datagrams++;
+	last->bytes += frame->len;
+	q->hdr[q->count - 1].msg_hdr.msg_iovlen++;
+	return true;
+}
+
 static void tx_add(struct tx_queue *q, const struct frame *frame, const struct ipaddr *dst)
 {
+	struct tx_message *message;
 	struct msghdr *hdr;
 
 	if (!q->sender || q->sender->family != dst->family) {
@@ -338,17 +464,22 @@ static void tx_add(struct tx_queue *q, const struct frame *frame, const struct i
 		q->encap->stats.tx_drops[REASON_LINK_DOWN]++;
 		return;
 	}
-	if (q->count == TX_MESSAGES)
+	if (q->frames == TX_MESSAGES)
 		tx_flush(q);
-	hdr = &q->msgs[q->count].msg_hdr;
-	memset(hdr, 0, sizeof(*hdr));
-	tx_set_address(q, hdr, dst);
-	q->iov[q->count] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
-	hdr->msg_iov = &q->iov[q->count];
-	hdr->msg_iovlen = 1;
-	if (q->to->ttl)
-		tx_set_ttl(q, hdr, dst->family == AF_INET6);
-	q->count++;
+	q->iov[q->frames] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
+	if (!tx_couple(q, frame, dst)) {
+		message = &q->message[q->count];
+		hdr = &q->hdr[q->count].msg_hdr;
+		message->dst = *dst;
+		message->datagrams = 1;
+		message->size = message->bytes = frame->len;
+		memset(hdr, 0, sizeof(*hdr));
+		tx_set_address(q, message, hdr);
+		hdr->msg_iov = &q->iov[q->frames];
+		hdr->msg_iovlen = 1;
+		q->count++;
+	}
+	q->frames++;
 }
 
 static void tx_add_all(struct tx_queue *q, const struct frame *frame)
@@ -378,6 +509,7 @@ void senders_send(struct senders *senders, struct encap *encap, const struct sen
 	q.to = to;
 	q.sender = NULL;
 	q.count = 0;
+	q.frames = 0;
 	for (unsigned i = 0; i < batch->count; i++) {
 		if (senders->kind->choose)
 			number[i] = (uint8_t)(senders->kind->choose(batch->frame[i]) %

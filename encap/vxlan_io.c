@@ -134,6 +134,7 @@ static int receiver_get(struct vxlan_shared *shared, uint16_t family, uint16_t p
 	    .host = shared->host,
 	    .family = family,
 	    .kind = ENCAP_VXLAN,
+	    .udp = true,
 	    .owner = receiver,
 	    .classify = classify,
 	    .fd = -1,

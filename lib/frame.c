@@ -200,6 +200,31 @@ struct frame *frame_clone(const struct frame *frame)
 	return clone;
 }
 
+void frame_borrow(struct frame *frame, uint8_t *data, size_t len)
+{
+	memset(frame, 0, sizeof(*frame));
+	frame->data = data;
+	frame->len = (uint32_t)len;
+	reset_layers(frame);
+}
+
+struct frame *frame_keep(struct frame_pool *pool, const struct frame *borrowed)
+{
+	struct frame *frame = frame_alloc(pool, borrowed->len);
+	struct frame_buf *buf;
+	uint8_t *data;
+
+	if (!frame)
+		return NULL;
+	buf = frame->buf;
+	data = frame->data;
+	memcpy(data, borrowed->data, borrowed->len);
+	*frame = *borrowed;
+	frame->buf = buf;
+	frame->data = data;
+	return frame;
+}
+
 struct frame *frame_copy(const struct frame *frame)
 {
 	struct frame *copy = frame_clone(frame);
@@ -237,7 +262,7 @@ size_t frame_room(const struct frame *frame)
 
 bool frame_is_private(const struct frame *frame)
 {
-	return frame->buf->refs == 1;
+	return frame->buf && frame->buf->refs == 1;
 }
 
 bool frame_writable(struct frame *frame)

@@ -116,6 +116,21 @@ struct frame *frame_clone(const struct frame *frame);
 /* A private copy with full headroom; NULL when exhausted. */
 struct frame *frame_copy(const struct frame *frame);
 
+/*
+ * Makes a descriptor, anywhere, of bytes that are somebody else's (a receive buffer):
+ * metadata clear, layers unset. Such a borrowed frame can be looked at and pulled, no
+ * more; frame_keep() makes a frame of the pool of it.
+ */
+void frame_borrow(struct frame *frame, uint8_t *data, size_t len);
+
+static inline bool frame_is_borrowed(const struct frame *frame)
+{
+	return !frame->buf;
+}
+
+/* A private copy of a borrowed frame, with its metadata; NULL when exhausted. */
+struct frame *frame_keep(struct frame_pool *pool, const struct frame *borrowed);
+
 /* Gives one descriptor back; NULL is fine. */
 void frame_free(struct frame *frame);
 
