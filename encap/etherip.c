@@ -21,7 +21,7 @@ static const struct conf_key etherip_keys[] = {
 	{.name = "nibbles", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, nibbles), .words = nibbles_words},
 	{.name = "ttl", .type = CONF_INT, .offset = offsetof(struct etherip_conf, ttl), .min = 1, .max = 255},
 	{.name = "transport", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, transport), .words = transport_words},
-	{.name = "port", .type = CONF_LATER, .text = "EtherIP in UDP is not in this version"},
+	{.name = "port", .type = CONF_INT, .offset = offsetof(struct etherip_conf, port), .min = 1, .max = UDP_FIRST_SOURCE_PORT - 1, .initial = ETHERIP_PORT},
 	{.name = "oversize", .type = CONF_ENUM, .offset = offsetof(struct etherip_conf, oversize), .words = oversize_words},
 	{.name = "clamp_mss", .type = CONF_BOOL, .offset = offsetof(struct etherip_conf, clamp_mss), .initial = true},
 	{.name = NULL},
@@ -66,8 +66,8 @@ static int etherip_check(const struct encap_conf *common, int64_t id, struct err
 			  (long long)id);
 		return -EINVAL;
 	}
-	if (conf->transport != TRANSPORT_IP) {
-		conf_fail(conf, err, "etherip: transport \"udp\" is not in this version");
+	if (conf->transport == TRANSPORT_IP && conf->port != ETHERIP_PORT) {
+		conf_fail(conf, err, "etherip: `port` is for transport = \"udp\"");
 		return -EINVAL;
 	}
 	if (id == 0 && conf->remotes.peers.count == 0) {
@@ -128,11 +128,19 @@ void etherip_header(uint16_t id, enum etherip_nibbles nibbles, uint8_t out[ETHER
 	out[1] = (uint8_t)id;
 }
 
+/* The UDP port at which it listens; 0: it is protocol 97. */
+static uint16_t port_of(const struct etherip *etherip)
+{
+	return etherip->conf->transport == TRANSPORT_UDP ? (uint16_t)etherip->conf->port : 0;
+}
+
 static size_t etherip_room(const struct encap *encap, const struct ipaddr *peer)
 {
 	const struct etherip *etherip = encap->state;
 
-	return remotes_room(&etherip->remotes, encap->uplink, peer, ETHERIP_HEADER_LEN);
+	return remotes_room(&etherip->remotes, encap->uplink, peer,
+			    ETHERIP_HEADER_LEN +
+				(port_of(etherip) ? sizeof(struct udp_header) : 0));
 }
 
 static enum reason etherip_push(const struct encap *encap, struct frame *frame)
@@ -197,8 +205,9 @@ static enum reason accepts(const struct etherip *etherip, const struct outer *ou
 	return reason;
 }
 
-static struct etherip *demux_plain(const struct etherip_table *table, const struct outer *outer,
-				   enum reason *reason, struct etherip **blame)
+static struct etherip *demux_plain(const struct etherip_table *table, uint16_t port,
+				   const struct outer *outer, enum reason *reason,
+				   struct etherip **blame)
 {
 	struct etherip_peer key = {.addr = outer->src};
 	struct etherip_peer *found = NULL;
@@ -209,12 +218,16 @@ static struct etherip *demux_plain(const struct etherip_table *table, const stru
 		*reason = table->plain_count ? REASON_FOREIGN_SOURCE : REASON_UNKNOWN_ID;
 		return NULL;
 	}
+	*reason = REASON_UNKNOWN_ID;
 	/* The same peer may be known on several uplinks. */
 	while (found > table->plain && ipaddr_equal(&found[-1].addr, &outer->src))
 		found--;
 	for (; found < table->plain + table->plain_count; found++) {
 		if (!ipaddr_equal(&found->addr, &outer->src))
 			break;
+		/* Peers agree on the transport: what came another way is not of it. */
+		if (port_of(found->etherip) != port)
+			continue;
 		*reason = accepts(found->etherip, outer);
 		*blame = found->etherip;
 		if (*reason == REASON_NONE)
@@ -227,14 +240,17 @@ static struct etherip *demux_plain(const struct etherip_table *table, const stru
  * Of those with one identifier: the one that names the source as its peer goes before
  * one that listens to a prefix, since the two sides of a relay may share an uplink.
  */
-static struct etherip *demux_same(struct etherip *first, const struct outer *outer,
+static struct etherip *demux_same(struct etherip *first, uint16_t port, const struct outer *outer,
 				  enum reason *reason, struct etherip **blame)
 {
 	struct etherip *found = NULL;
 
 	for (struct etherip *e = first; e; e = e->next_same_id) {
-		enum reason why = accepts(e, outer);
+		enum reason why;
 
+		if (port_of(e) != port)
+			continue;
+		why = accepts(e, outer);
 		if (why == REASON_NONE) {
 			if (!first->next_same_id || remotes_has_peer(&e->remotes, &outer->src))
 				return e;
@@ -247,7 +263,7 @@ static struct etherip *demux_same(struct etherip *first, const struct outer *out
 }
 
 struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
-			      const struct outer *outer, enum reason *reason,
+			      uint16_t port, const struct outer *outer, enum reason *reason,
 			      struct etherip **blame)
 {
 	uint8_t header[ETHERIP_HEADER_LEN];
@@ -271,7 +287,7 @@ struct etherip *etherip_demux(const struct etherip_table *table, const struct fr
 			*reason = REASON_UNKNOWN_ID;
 		version_seen = true;
 		if (id == 0) {
-			struct etherip *plain = demux_plain(table, outer, reason, blame);
+			struct etherip *plain = demux_plain(table, port, outer, reason, blame);
 
 			if (plain && plain->conf->nibbles == nibbles)
 				return plain;
@@ -279,7 +295,7 @@ struct etherip *etherip_demux(const struct etherip_table *table, const struct fr
 				*reason = REASON_BAD_VERSION;
 			continue;
 		}
-		etherip = demux_same(table->by_id[nibbles][id], outer, reason, blame);
+		etherip = demux_same(table->by_id[nibbles][id], port, outer, reason, blame);
 		if (etherip)
 			return etherip;
 	}
@@ -355,6 +371,11 @@ void etherip_table_del(struct etherip_table *table, struct etherip *etherip)
 	}
 }
 
+unsigned etherip_flow(const struct frame *frame)
+{
+	return udp_flow(frame, ETHERIP_HEADER_LEN);
+}
+
 static bool etherip_ready(const struct encap *encap)
 {
 	const struct etherip *etherip = encap->state;
@@ -369,6 +390,10 @@ static void etherip_show(const struct encap *encap, json_t *object)
 	json_object_set_new(object, "id", json_integer(encap->network_id));
 	remotes_show(&etherip->remotes, object);
 	json_object_set_new(object, "nibbles", json_string(nibbles_words[etherip->conf->nibbles]));
+	json_object_set_new(object, "transport",
+			    json_string(transport_words[etherip->conf->transport]));
+	if (port_of(etherip))
+		json_object_set_new(object, "port", json_integer(port_of(etherip)));
 	json_object_set_new(object, "oversize",
 			    json_string(oversize_words[etherip->conf->oversize]));
 	json_object_set_new(object, "clamp_mss", json_boolean(etherip->conf->clamp_mss));

@@ -14,10 +14,12 @@
 
 #include "encap/group.h"
 #include "encap/remotes.h"
+#include "encap/udp.h"
 
 #define ETHERIP_PROTOCOL   97
 #define ETHERIP_HEADER_LEN 2u
 #define ETHERIP_ID_MAX	   0xfffu
+#define ETHERIP_PORT	   9797 /* where nothing else is said: ours, nobody has assigned one */
 
 /* Where the version stands: RFC 3378 puts it into the high half of the first
  * byte; some deployed peers put it into the low half. */
@@ -28,7 +30,8 @@ struct etherip_conf {
 	struct encap_conf common;
 	struct remotes_conf remotes; /* no group and no peers: etherip_group */
 	int nibbles, transport, oversize;
-	int64_t ttl; /* 0: the default */
+	int64_t ttl;  /* 0: the default */
+	int64_t port; /* of UDP */
 	bool clamp_mss;
 };
 
@@ -67,12 +70,13 @@ int etherip_table_add(struct etherip_table *table, struct etherip *etherip);
 void etherip_table_del(struct etherip_table *table, struct etherip *etherip);
 
 /*
- * Finds whose a datagram is; `frame` begins with the EtherIP header. NULL with
+ * Finds whose a datagram is that came to a UDP port, or by protocol 97 (port 0);
+ * `frame` begins with the EtherIP header. NULL with
  * the reason; *blame is then the encap that the drop counts at, or NULL if it
  * belongs to none.
  */
 struct etherip *etherip_demux(const struct etherip_table *table, const struct frame *frame,
-			      const struct outer *outer, enum reason *reason,
+			      uint16_t port, const struct outer *outer, enum reason *reason,
 			      struct etherip **blame);
 
 /*
@@ -80,6 +84,9 @@ struct etherip *etherip_demux(const struct etherip_table *table, const struct fr
  * fills outer->src and outer->dst. REASON_NONE or REASON_BAD_HEADER.
  */
 enum reason etherip_pull_ipv4(struct frame *frame, struct outer *outer);
+
+/* As udp_flow(). */
+unsigned etherip_flow(const struct frame *frame);
 
 /* ---- etherip_io.c: sockets ---- */
 

@@ -18,17 +18,38 @@ static const struct sender_kind sender_kind = {
     .fragment = true,
 };
 
+/* `transport = "udp"`. */
+static const struct sender_kind udp_sender_kind = {
+    .type = SOCK_DGRAM,
+    .sockets = SENDER_SOCKETS,
+    .choose = etherip_flow,
+    .first_port = UDP_FIRST_SOURCE_PORT,
+    .fragment = true,
+};
+
 static struct etherip_shared *shared_of(const struct encap *encap)
 {
 	return encap->host->shared[ENCAP_ETHERIP];
 }
 
+static struct senders *senders_of(const struct etherip *etherip)
+{
+	struct etherip_shared *shared = shared_of(etherip->encap);
+
+	return etherip->conf->transport == TRANSPORT_UDP ? &shared->udp_senders : &shared->senders;
+}
+
 void etherip_send(struct encap *encap, struct frame_batch *batch)
 {
 	const struct etherip *etherip = encap->state;
-	const struct sender_to to = {.remotes = &etherip->remotes, .ttl = etherip->conf->ttl};
+	bool udp = etherip->conf->transport == TRANSPORT_UDP;
+	const struct sender_to to = {
+	    .remotes = &etherip->remotes,
+	    .ttl = etherip->conf->ttl,
+	    .port = udp ? (uint16_t)etherip->conf->port : 0,
+	};
 
-	senders_send(&shared_of(encap)->senders, encap, &to, batch);
+	senders_send(senders_of(etherip), encap, &to, batch);
 }
 
 /* ---- life ---- */
@@ -44,6 +65,7 @@ static struct etherip_shared *shared_get(struct encap_host *host)
 		shared->host = host;
 		shared->kernel_filter = host->ids_shared;
 		senders_init(&shared->senders, &sender_kind);
+		senders_init(&shared->udp_senders, &udp_sender_kind);
 		groups_init(&shared->groups);
 		etherip_receivers_init(shared);
 		host->shared[ENCAP_ETHERIP] = shared;
@@ -67,7 +89,7 @@ void etherip_uplink_changed(struct encap *encap)
 	struct etherip *etherip = encap->state;
 	struct etherip_shared *shared = shared_of(encap);
 
-	senders_follow(&shared->senders, encap->uplink);
+	senders_follow(senders_of(etherip), encap->uplink);
 	group_follow(&shared->groups, &etherip->member, &etherip->remotes.group, encap);
 }
 
@@ -82,13 +104,30 @@ static struct ipaddr group_of(const struct encap *encap, const struct etherip_co
 static int open_sockets(struct etherip_shared *shared, const struct etherip *etherip)
 {
 	unsigned families = remotes_families(&etherip->remotes);
-	int ret = 0;
+	bool udp = etherip->conf->transport == TRANSPORT_UDP;
+	uint16_t port = (uint16_t)etherip->conf->port;
+	int ret = udp ? udp_receivers_get(&shared->udp_receivers, families, port) : 0;
 
-	for (unsigned i = 0; ret == 0 && i < 2; i++) {
+	for (unsigned i = 0; !udp && ret == 0 && i < 2; i++) {
 		if (families & 1u << i)
 			ret = etherip_receiver_open(shared, family_at(i));
 	}
-	return ret ? ret : senders_get(&shared->senders, etherip->encap->uplink, families);
+	if (ret < 0)
+		return ret;
+	ret = senders_get(senders_of(etherip), etherip->encap->uplink, families);
+	if (ret < 0 && udp)
+		udp_receivers_put(&shared->udp_receivers, families, port);
+	return ret;
+}
+
+/* The receivers of protocol 97 stay as long as anybody is here. */
+static void close_sockets(struct etherip_shared *shared, const struct etherip *etherip)
+{
+	unsigned families = remotes_families(&etherip->remotes);
+
+	senders_put(senders_of(etherip), etherip->encap->uplink, families);
+	if (etherip->conf->transport == TRANSPORT_UDP)
+		udp_receivers_put(&shared->udp_receivers, families, (uint16_t)etherip->conf->port);
 }
 
 int etherip_open(struct encap *encap, struct err *err)
@@ -110,7 +149,7 @@ int etherip_open(struct encap *encap, struct err *err)
 		goto fail_remotes;
 	ret = etherip_table_add(&shared->table, etherip);
 	if (ret < 0)
-		goto fail_senders;
+		goto fail_sockets;
 	encap->state = etherip;
 	encap->clamp_mss = etherip->conf->clamp_mss;
 	encap->oversize = (enum encap_oversize)etherip->conf->oversize;
@@ -118,14 +157,18 @@ int etherip_open(struct encap *encap, struct err *err)
 	etherip_uplink_changed(encap);
 	return 0;
 
-fail_senders:
-	senders_put(&shared->senders, encap->uplink, remotes_families(&etherip->remotes));
+fail_sockets:
+	close_sockets(shared, etherip);
 fail_remotes:
 	remotes_fini(&etherip->remotes);
 fail_shared:
 	shared_put(shared);
 fail_alloc:
 	free(etherip);
+	if (((const struct etherip_conf *)encap->conf)->transport == TRANSPORT_UDP)
+		return err_set(err, -ret, "EtherIP needs UDP port %d: %s",
+			       (int)((const struct etherip_conf *)encap->conf)->port,
+			       strerror(-ret));
 	return err_set(err, -ret, "EtherIP needs a raw socket of protocol 97: %s%s", strerror(-ret),
 		       ret == -EPERM ? " (CAP_NET_RAW is missing)" : "");
 }
@@ -141,7 +184,8 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 	struct etherip_shared *shared = shared_of(encap);
 	struct ipaddr group = group_of(encap, conf);
 
-	if (etherip->conf->nibbles != conf->nibbles)
+	if (etherip->conf->nibbles != conf->nibbles ||
+	    etherip->conf->transport != conf->transport || etherip->conf->port != conf->port)
 		return ENCAP_RESTART;
 	/* The table knows the peers. Whoever restarts may be out of it already. */
 	etherip_table_del(&shared->table, etherip);
@@ -162,7 +206,7 @@ void etherip_close(struct encap *encap)
 	group_unfollow(&shared->groups, &etherip->member, &etherip->remotes.group);
 	etherip_table_del(&shared->table, etherip);
 	etherip_update_filter(shared);
-	senders_put(&shared->senders, encap->uplink, remotes_families(&etherip->remotes));
+	close_sockets(shared, etherip);
 	shared_put(shared);
 	remotes_fini(&etherip->remotes);
 	free(etherip);

@@ -28,7 +28,8 @@ struct etherip_shared {
 	struct encap_host *host;
 	struct etherip_table table;
 	struct etherip_receiver receiver[2]; /* IPv4, IPv6 */
-	struct senders senders;
+	struct senders senders, udp_senders;
+	struct udp_receivers udp_receivers;
 	struct groups groups;
 	unsigned users;
 	bool kernel_filter; /* identifiers are filtered in the kernel */

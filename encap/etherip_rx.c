@@ -86,19 +86,13 @@ void etherip_update_filter(struct etherip_shared *shared)
 
 /* ---- receiving ---- */
 
-/* A raw IPv4 socket hands over the IP header, in which source and destination stand. */
-static struct encap *classify(struct receiver *rx, struct frame *frame, struct outer *outer,
-			      enum reason *reason, struct encap **blame)
+static struct encap *classify_payload(const struct etherip_shared *shared, struct frame *frame,
+				      uint16_t port, const struct outer *outer, enum reason *reason,
+				      struct encap **blame)
 {
-	const struct etherip_receiver *receiver = rx->owner;
-	struct etherip *etherip, *whose = NULL;
+	struct etherip *whose = NULL;
+	struct etherip *etherip = etherip_demux(&shared->table, frame, port, outer, reason, &whose);
 
-	if (rx->family == AF_INET) {
-		*reason = etherip_pull_ipv4(frame, outer);
-		if (*reason != REASON_NONE)
-			return NULL;
-	}
-	etherip = etherip_demux(&receiver->shared->table, frame, outer, reason, &whose);
 	if (!etherip) {
 		*blame = whose ? whose->encap : NULL;
 		return NULL;
@@ -113,8 +107,32 @@ static struct encap *classify(struct receiver *rx, struct frame *frame, struct o
 	return etherip->encap;
 }
 
+/* A raw IPv4 socket hands over the IP header, in which source and destination stand. */
+static struct encap *classify(struct receiver *rx, struct frame *frame, struct outer *outer,
+			      enum reason *reason, struct encap **blame)
+{
+	const struct etherip_receiver *receiver = rx->owner;
+
+	if (rx->family == AF_INET) {
+		*reason = etherip_pull_ipv4(frame, outer);
+		if (*reason != REASON_NONE)
+			return NULL;
+	}
+	return classify_payload(receiver->shared, frame, 0, outer, reason, blame);
+}
+
+static struct encap *classify_udp(struct receiver *rx, struct frame *frame, struct outer *outer,
+				  enum reason *reason, struct encap **blame)
+{
+	const struct udp_receiver *receiver = rx->owner;
+
+	return classify_payload(rx->host->shared[ENCAP_ETHERIP], frame, receiver->port, outer,
+				reason, blame);
+}
+
 void etherip_receivers_init(struct etherip_shared *shared)
 {
+	udp_receivers_init(&shared->udp_receivers, shared->host, ENCAP_ETHERIP, classify_udp);
 	for (unsigned i = 0; i < 2; i++) {
 		struct etherip_receiver *receiver = &shared->receiver[i];
 

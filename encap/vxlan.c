@@ -14,7 +14,7 @@ static const struct conf_key vxlan_keys[] = {
 	ENCAP_COMMON_KEYS(struct vxlan_conf),
 	REMOTES_KEYS(struct vxlan_conf),
 	{.name = "vni", .type = CONF_INT, .offset = offsetof(struct vxlan_conf, vni), .min = 1, .max = VXLAN_VNI_MAX, .required = true},
-	{.name = "port", .type = CONF_INT, .offset = offsetof(struct vxlan_conf, port), .min = 1, .max = VXLAN_FIRST_SOURCE_PORT - 1, .initial = VXLAN_PORT},
+	{.name = "port", .type = CONF_INT, .offset = offsetof(struct vxlan_conf, port), .min = 1, .max = UDP_FIRST_SOURCE_PORT - 1, .initial = VXLAN_PORT},
 	{.name = "ttl", .type = CONF_INT, .offset = offsetof(struct vxlan_conf, ttl), .min = 1, .max = 255},
 	{.name = "clamp_mss", .type = CONF_BOOL, .offset = offsetof(struct vxlan_conf, clamp_mss), .initial = true},
 	{.name = NULL},
@@ -119,42 +119,9 @@ static enum reason vxlan_pop(const struct encap *encap, struct frame *frame)
 	return tag_forbids(encap, frame) ? REASON_TAGGED : REASON_NONE;
 }
 
-/* What makes a flow. Without holes: it is hashed as memory. */
-struct flow {
-	struct mac dst, src;
-	uint8_t addresses[32];
-	uint8_t ports[4];
-	uint8_t protocol;
-};
-
 unsigned vxlan_flow(const struct frame *frame)
 {
-	static const struct hash_key key; /* it spreads load, and guards nothing */
-	struct frame inner = *frame;
-	struct packet packet;
-	struct flow flow;
-
-	if (inner.len < VXLAN_HEADER_LEN)
-		return 0;
-	inner.data += VXLAN_HEADER_LEN;
-	inner.len -= VXLAN_HEADER_LEN;
-	if (!packet_parse(&inner, &packet))
-		return 0;
-	memset(&flow, 0, sizeof(flow));
-	flow.dst = packet.eth.dst;
-	flow.src = packet.eth.src;
-	if (packet.ip_version == 4)
-		(void)frame_peek(&inner, packet.l3_off + offsetof(struct ipv4_header, src), 8,
-				 flow.addresses);
-	else if (packet.ip_version == 6)
-		(void)frame_peek(&inner, packet.l3_off + offsetof(struct ipv6_header, src), 32,
-				 flow.addresses);
-	flow.protocol = packet.protocol;
-	/* Only the first fragment has ports, and the others must not overtake it. */
-	if (!packet.fragment && packet.l4_off != FRAME_OFF_UNSET &&
-	    (packet.protocol == IPPROTO_TCP || packet.protocol == IPPROTO_UDP))
-		(void)frame_peek(&inner, packet.l4_off, sizeof(flow.ports), flow.ports);
-	return (unsigned)hash_bytes(&key, &flow, sizeof(flow));
+	return udp_flow(frame, VXLAN_HEADER_LEN);
 }
 
 /* ---- whose a datagram is ---- */

@@ -11,14 +11,12 @@
 
 #include "encap/group.h"
 #include "encap/remotes.h"
+#include "encap/udp.h"
 
 #define VXLAN_HEADER_LEN 8u
 #define VXLAN_PORT	 4789
 #define VXLAN_VNI_MAX	 0xffffffu
 #define VXLAN_FLAG_VNI	 0x08u /* the VNI is valid */
-
-/* Where the ports to send from begin: dynamic ports, so no service is among them. */
-#define VXLAN_FIRST_SOURCE_PORT 49152u
 
 struct vxlan_conf {
 	struct encap_conf common;

@@ -139,7 +139,7 @@ static void classify(struct frame *frame, struct outer *outer, bool four, const 
 		end = (size_t)data[2] << 8 | data[3];
 		CHECK(end <= size && start <= end && frame->len == end - start);
 	}
-	etherip = etherip_demux(&table, frame, outer, &reason, &blame);
+	etherip = etherip_demux(&table, frame, 0, outer, &reason, &blame);
 	CHECK(!blame || is_backend(blame));
 	if (!etherip) {
 		CHECK(reason > REASON_NONE && reason < REASON_COUNT);

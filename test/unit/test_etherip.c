@@ -111,7 +111,9 @@ static void a_configuration_is_checked(void **state)
 	    {"{\"sources\": \"10.0.0.0/8\", \"group\": \"239.1.1.1\", \"peers\": \"10.1.1.1\"}", 5,
 	     NULL},
 	    {"{\"sources\": \"10.0.0.0/8\", \"peers\": \"10.1.1.1\"}", 5, "`sources` is for"},
-	    {"{\"transport\": \"udp\"}", 5, "udp"},
+	    {"{\"transport\": \"udp\"}", 5, NULL},
+	    {"{\"transport\": \"udp\", \"port\": 4242}", 5, NULL},
+	    {"{\"port\": 4242}", 5, "for transport"},
 	    {"{\"nibbles\": \"swapped\", \"oversize\": \"drop\", \"ttl\": 7}", 5, NULL},
 	};
 
@@ -362,7 +364,7 @@ static void whose_a_datagram_is(void **state)
 		enum reason reason = REASON_NONE;
 		struct etherip *blame = &backends[0].etherip, *who;
 
-		who = etherip_demux(&table, frame, &outer, &reason, &blame);
+		who = etherip_demux(&table, frame, 0, &outer, &reason, &blame);
 		if (number_of(who) != t->who || (!who && number_of(blame) != t->blame) ||
 		    (!who && reason != t->reason))
 			fail_msg("%02x %02x from %s to %s on %u: %d, %s, blame %d", t->header[0],
@@ -382,7 +384,7 @@ static void without_swapped_peers_0x03_is_no_version(void **state)
 	(void)state;
 	etherip_table_del(&table, &backends[PLAINX].etherip);
 	etherip_table_del(&table, &backends[X305].etherip);
-	assert_null(etherip_demux(&table, frame, &outer, &reason, &blame));
+	assert_null(etherip_demux(&table, frame, 0, &outer, &reason, &blame));
 	assert_int_equal(reason, REASON_BAD_VERSION);
 	assert_int_equal(etherip_table_add(&table, &backends[PLAINX].etherip), 0);
 	assert_int_equal(etherip_table_add(&table, &backends[X305].etherip), 0);
@@ -401,12 +403,12 @@ static void a_removed_backend_receives_nothing(void **state)
 		struct etherip *e = &backends[who[i]].etherip, *blame;
 		enum reason reason;
 
-		assert_ptr_equal(etherip_demux(&table, frame, &outer, &reason, &blame), e);
+		assert_ptr_equal(etherip_demux(&table, frame, 0, &outer, &reason, &blame), e);
 		etherip_table_del(&table, e);
-		assert_null(etherip_demux(&table, frame, &outer, &reason, &blame));
+		assert_null(etherip_demux(&table, frame, 0, &outer, &reason, &blame));
 		assert_ptr_not_equal(blame, e);
 		assert_int_equal(etherip_table_add(&table, e), 0);
-		assert_ptr_equal(etherip_demux(&table, frame, &outer, &reason, &blame), e);
+		assert_ptr_equal(etherip_demux(&table, frame, 0, &outer, &reason, &blame), e);
 		frame_free(frame);
 	}
 }
@@ -420,7 +422,7 @@ static void an_uplink_without_an_address_is_nobodys_destination(void **state)
 
 	(void)state;
 	memset(&lan.addr[0], 0, sizeof(lan.addr[0]));
-	assert_null(etherip_demux(&table, frame, &outer, &reason, &blame));
+	assert_null(etherip_demux(&table, frame, 0, &outer, &reason, &blame));
 	assert_int_equal(reason, REASON_NOT_HERE);
 	frame_free(frame);
 }
@@ -529,7 +531,7 @@ static void a_header_that_is_cut_off_is_bad(void **state)
 		frame = craft_frame(pool, &c);
 		assert_int_equal(etherip_pull_ipv4(frame, &outer), REASON_NONE);
 		assert_int_equal(frame->len, left);
-		assert_null(etherip_demux(&table, frame, &outer, &reason, &blame));
+		assert_null(etherip_demux(&table, frame, 0, &outer, &reason, &blame));
 		assert_int_equal(reason, REASON_BAD_HEADER);
 		assert_null(blame);
 		assert_int_equal(etherip_ops.pop(&backends[G5].encap, frame), REASON_BAD_HEADER);
