@@ -41,6 +41,17 @@ bool config_name_ok(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
 }
 
+const char *config_owner(const char *name)
+{
+	static const char *const owners[] = {OWNER_CLI, OWNER_HOOK};
+
+	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+		if (strcmp(owners[i], name) == 0)
+			return owners[i];
+	}
+	return NULL;
+}
+
 static const char *wants_name(const char *value)
 {
 	return config_name_ok(value)

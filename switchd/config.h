@@ -18,10 +18,12 @@
 #define RUN_DIR_DEFAULT	    "/run/tvdswitch"
 #define NAME_MAX_LEN	    63 /* of a host, uplink, segment, port: [A-Za-z0-9_.-]+ */
 
-/* Who made an object; a reload replaces those of the file only. A wildcard's ports
- * are no part of the desired state: they come and go with their interfaces. */
+/* Who made an object; a reload replaces those of the file only. Hooks are scripts that
+ * others run (libvirt's, for guests). A wildcard's ports are no part of the desired
+ * state: they come and go with their interfaces. */
 #define OWNER_FILE     "file"
 #define OWNER_CLI      "cli"
+#define OWNER_HOOK     "hook"
 #define OWNER_WILDCARD "wildcard"
 
 enum ids_mode { IDS_OWN, IDS_SHARED };
@@ -79,6 +81,7 @@ struct port_conf {
 	char *name, *type;
 	char *segment, *native;	    /* see port_conf_untagged() */
 	struct conf_list trunk;	    /* of struct trunk_conf; empty: an access port */
+	char *domain;		    /* that the segment must belong to; NULL: any */
 	int state;		    /* enum port_admin */
 	struct conf_list macs;	    /* of struct mac; empty: any */
 	struct conf_list addresses; /* of struct ipprefix; empty: any */
@@ -144,6 +147,10 @@ bool config_name_ok(const char *name);
 /* The i-th port, and the i-th encap of a segment. */
 const struct port_conf *desired_port_at(const struct desired *desired, size_t i);
 const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, size_t i);
+
+/* The constant for who may change a running switch over the control socket: OWNER_CLI or
+ * OWNER_HOOK; NULL: there is none of that name. */
+const char *config_owner(const char *name);
 
 /*
  * The segment of a port's frames without a tag, or NULL. On a trunk port `native`

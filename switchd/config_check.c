@@ -443,6 +443,36 @@ static bool check_port_segments(const struct check *check, const struct port_con
 	return port->trunk.count == 0 || check_trunk(check, port);
 }
 
+/* Who says of which domain a guest is wants no other's segment for it, also not later. */
+static bool check_port_domain(const struct check *check, const struct port_conf *port,
+			      const struct segment_conf *segment)
+{
+	if (!port->domain || strcmp(port->domain, segment->domain) == 0)
+		return true;
+	return conf_fail(port, check->err,
+			 "port \"%s\" is for %s%.63s%s, and segment \"%s\" belongs to "
+			 "%s%s%s",
+			 port->name, *port->domain ? "domain \"" : "the default domain",
+			 port->domain, *port->domain ? "\"" : "", segment->name,
+			 *segment->domain ? "domain \"" : "none", segment->domain,
+			 *segment->domain ? "\"" : "");
+}
+
+static bool check_port_domains(const struct check *check, const struct port_conf *port)
+{
+	const struct names *segments = check->names[DESIRED_SEGMENT];
+	const struct trunk_conf *trunk = port->trunk.items;
+	const char *untagged = port_conf_untagged(port);
+
+	if (untagged && !check_port_domain(check, port, names_find(segments, untagged)))
+		return false;
+	for (size_t i = 0; i < port->trunk.count; i++) {
+		if (!check_port_domain(check, port, names_find(segments, trunk[i].segment)))
+			return false;
+	}
+	return true;
+}
+
 static bool check_port(const struct check *check, const struct port_conf *port)
 {
 	const struct port_ops *ops = port_ops_find(port->type);
@@ -455,6 +485,8 @@ static bool check_port(const struct check *check, const struct port_conf *port)
 				 "digits, and characters of \"_.-\")",
 				 port->name);
 	if (!check_port_segments(check, port))
+		return false;
+	if (!check_port_domains(check, port))
 		return false;
 	for (size_t i = 0; i < port->macs.count; i++) {
 		char text[MAC_STRLEN];

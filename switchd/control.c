@@ -78,16 +78,47 @@ static void finish(struct switchd *sw, struct ctl_conn *conn, struct desired *ne
 	answer(conn, ret, err);
 }
 
+/* Who says that it is who asks, OWNER_CLI if nobody does; takes that out of the
+ * arguments. NULL, and the request is answered, if there is no such owner. */
+static const char *take_owner(struct ctl_conn *conn, json_t *args)
+{
+	const char *name = arg_string(args, "owner");
+	const char *owner = name ? config_owner(name) : OWNER_CLI;
+
+	if (!owner)
+		ctl_fail(conn, "an owner is cli or hook, not \"%.40s\"", name);
+	else
+		(void)json_object_del(args, "owner");
+	return owner;
+}
+
+/* The same where the object is there: whoever names an owner means only his own. False,
+ * and the request is answered, if it is another's. */
+static bool owner_may(struct ctl_conn *conn, json_t *args, const struct desired_object *object)
+{
+	bool said = json_object_get(args, "owner") != NULL;
+	const char *owner = take_owner(conn, args);
+
+	if (owner && said && object && strcmp(object->owner, owner) != 0)
+		ctl_fail(conn, "\"%s\" was made by %s, not by %s", object->name, object->owner,
+			 owner);
+	else if (owner)
+		return true;
+	return false;
+}
+
 static void add_object(struct switchd *sw, struct ctl_conn *conn, const char *kind, json_t *args)
 {
+	const char *owner = take_owner(conn, args);
 	struct desired next;
 	struct err err;
-
 	int ret;
 
+	if (!owner)
+		return;
 	memset(&next, 0, sizeof(next));
 	ret = desired_copy(&next, &sw->desired, &err);
-	ret = ret ? ret : desired_add(&next, kind, args, OWNER_CLI, &err);
+	ret = ret ? ret : desired_add(&next, kind, args, owner, &err);
 	finish(sw, conn, &next, ret, &err);
 }
 
@@ -114,8 +145,11 @@ static void do_port_add(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 
 static void do_port_del(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
+	const char *name = arg_string(args, "name");
+
 	(void)fd;
-	del_object(sw, conn, "port", args);
+	if (owner_may(conn, args, name ? (const void *)desired_port(&sw->desired, name) : NULL))
+		del_object(sw, conn, "port", args);
 }
 
 /* `segment` and `native` mean the same on a trunk port: one that is given replaces either. */
@@ -138,7 +172,7 @@ static void do_port_set(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 	int ret;
 
 	(void)fd;
-	if (!port)
+	if (!port || !owner_may(conn, args, (const void *)port->conf))
 		return;
 	owner = port->conf->owner;
 	merged = conf_to_json(port->ops->schema, port->conf);
@@ -616,7 +650,8 @@ static const struct {
 /* Names are strings wherever they stand: what is not would be taken for missing. */
 static bool names_are_strings(struct ctl_conn *conn, const json_t *args)
 {
-	static const char *const keys[] = {"name", "segment", "native", "port", "to_port", "file"};
+	static const char *const keys[] = {"name",    "segment", "native", "port",
+					   "to_port", "file",	 "owner"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const json_t *value = json_object_get(args, keys[i]);

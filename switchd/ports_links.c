@@ -198,31 +198,39 @@ static int links_read(struct rtnl *rtnl, struct links *links)
 	return ret;
 }
 
-/* Interfaces that are not for wildcards: those that uplinks and other ports name. */
-static struct names *list_claims(struct switchd *sw)
+/* Whether a port that names an interface is the one that gets it. */
+static bool claims(const struct port *port, const struct links *links)
 {
-	struct names *claims = names_create();
+	const struct rtnl_link *link = names_find(links->by_name, interface_of(port));
 
-	if (!claims)
+	return !link || !port->ops->wants || port->ops->wants(port->conf, link);
+}
+
+/* Interfaces that are not for wildcards: those that uplinks and other ports name. */
+static struct names *list_claims(struct switchd *sw, const struct links *links)
+{
+	struct names *claimed = names_create();
+
+	if (!claimed)
 		return NULL;
 	list_for_each (&sw->uplinks, it) {
 		struct uplink *uplink = container_of(it, struct uplink, link);
 
-		(void)names_add(claims, uplink->conf.interface, uplink);
+		(void)names_add(claimed, uplink->conf.interface, uplink);
 	}
 	list_for_each (&sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
 		const char *interface = interface_of(rt->port);
 
-		if (interface && !rt->of && !rt->wildcard)
-			(void)names_add(claims, interface, rt->port);
+		if (interface && !rt->of && !rt->wildcard && claims(rt->port, links))
+			(void)names_add(claimed, interface, rt->port);
 	}
-	return claims;
+	return claimed;
 }
 
 /* A wildcard's ports whose interface is gone, or named by another now. */
 static void remove_children(struct switchd *sw, const struct links *links,
-			    const struct names *claims)
+			    const struct names *claimed)
 {
 	list_for_each_safe (&sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
@@ -230,7 +238,7 @@ static void remove_children(struct switchd *sw, const struct links *links,
 		struct port *wildcard = rt->of;
 
 		if (!wildcard ||
-		    (names_find(links->by_name, interface) && !names_find(claims, interface)))
+		    (names_find(links->by_name, interface) && !names_find(claimed, interface)))
 			continue;
 		port_destroy(rt->port);
 		ports_wildcard_changed(wildcard);
@@ -256,7 +264,7 @@ static void add_child(struct port *wildcard, const char *ifname)
 }
 
 /* New ports are at the end of the list that is being walked, and no wildcards. */
-static void add_children(struct switchd *sw, const struct links *links, const struct names *claims)
+static void add_children(struct switchd *sw, const struct links *links, const struct names *claimed)
 {
 	list_for_each (&sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
@@ -264,7 +272,7 @@ static void add_children(struct switchd *sw, const struct links *links, const st
 		for (size_t i = 0; rt->wildcard && i < links->count; i++) {
 			const char *ifname = links->link[i].name;
 
-			if (matches(rt->port, ifname) && !names_find(claims, ifname))
+			if (matches(rt->port, ifname) && !names_find(claimed, ifname))
 				add_child(rt->port, ifname);
 		}
 	}
@@ -272,7 +280,7 @@ static void add_children(struct switchd *sw, const struct links *links, const st
 
 void ports_follow_links(struct switchd *sw)
 {
-	struct names *claims;
+	struct names *claimed;
 	struct links links;
 	bool any = false;
 
@@ -280,14 +288,17 @@ void ports_follow_links(struct switchd *sw)
 		any |= container_of(it, struct port_runtime, link)->port->ops->link != NULL;
 	if (!any || !sw->rtnl)
 		return;
-	claims = list_claims(sw);
-	if (!claims || links_read(sw->rtnl, &links) < 0) {
+	if (links_read(sw->rtnl, &links) < 0) {
 		log_limited(LOG_LEVEL_WARN, "interfaces cannot be listed: ports on them may be "
 					    "behind the times");
-		names_destroy(claims);
 		return;
 	}
-	remove_children(sw, &links, claims);
+	claimed = list_claims(sw, &links);
+	if (!claimed) {
+		links_free(&links);
+		return;
+	}
+	remove_children(sw, &links, claimed);
 	list_for_each (&sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
 		const struct rtnl_link *link;
@@ -300,8 +311,8 @@ void ports_follow_links(struct switchd *sw)
 		else if (link)
 			port_retry(rt->port);
 	}
-	add_children(sw, &links, claims);
-	names_destroy(claims);
+	add_children(sw, &links, claimed);
+	names_destroy(claimed);
 	links_free(&links);
 }
 

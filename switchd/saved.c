@@ -34,8 +34,8 @@ static json_t *object_json(enum desired_kind kind, const struct desired_object *
 		schema = &segment_schema;
 	else if (kind == DESIRED_PORT)
 		schema = port_ops_find(port->type)->schema;
-	return json_pack("{s:s, s:o}", "kind", desired_kind_name(kind), "object",
-			 conf_to_json(schema, object));
+	return json_pack("{s:s, s:s, s:o}", "kind", desired_kind_name(kind), "owner", object->owner,
+			 "object", conf_to_json(schema, object));
 }
 
 static const struct segment_encap *encap_of(const struct segment *segment, uint32_t side)
@@ -275,6 +275,16 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	return 0;
 }
 
+/* Who made an object; a predecessor may have known only one who could. NULL: nobody. */
+static const char *owner_of(const json_t *json)
+{
+	const json_t *owner = json_object_get(json, "owner");
+
+	if (!owner)
+		return OWNER_CLI;
+	return json_is_string(owner) ? config_owner(json_string_value(owner)) : NULL;
+}
+
 int saved_take(struct saved *saved, const json_t *json, struct err *err)
 {
 	const json_t *version = json_object_get(json, "saved"), *now = json_object_get(json, "now");
@@ -291,7 +301,7 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 	if (json_object_get(json, "fdb"))
 		return take_entry(saved, json, err);
 	if (!json_is_object(json_object_get(json, "object")) ||
-	    !json_is_string(json_object_get(json, "kind")))
+	    !json_is_string(json_object_get(json, "kind")) || !owner_of(json))
 		return fail(err, "neither an object nor an FDB entry");
 	if (json_array_append(saved->objects, (json_t *)(uintptr_t)json) < 0)
 		return err_set(err, ENOMEM, "out of memory");
@@ -354,7 +364,7 @@ int saved_objects(const struct saved *saved, struct desired *desired, struct err
 		if (ret < 0)
 			break;
 		ret = desired_add(&next, json_string_value(json_object_get(json, "kind")),
-				  json_object_get(json, "object"), OWNER_CLI, err);
+				  json_object_get(json, "object"), owner_of(json), err);
 		if (ret < 0)
 			break;
 	}

@@ -4,7 +4,7 @@
  * objects: for a successor that takes over, and for the same service after a
  * restart. First {"saved": 1, "now": ms}, then
  *
- *	{"object": {...}, "kind": "port"}	what switchctl has added
+ *	{"object": {...}, "kind": "port", "owner": "cli"}	what the file does not have
  *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
  *
  * the latter with "port": NAME, or with "encap": TYPE, "uplink": NAME and, where

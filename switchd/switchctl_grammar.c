@@ -131,7 +131,7 @@ static const char *const port_keys[] = {
     "type",	"segment",   "ifname",	 "netns",     "mac",	    "mtu",	"state",
     "macs",	"addresses", "isolated", "interface", "take",	    "path",	"local",
     "remote",	"mode",	     "group",	 "guard.arp", "guard.dhcp", "guard.ra", "guard.mac",
-    "guard.ip", "trunk",     "native",	 NULL};
+    "guard.ip", "trunk",     "native",	 "domain",    "ifindex",    "owner",	NULL};
 
 static const char *const segment_keys[] = {"id",	   "domain",   "ageing",   "fdb_max",
 					   "fdb_port_max", "tags",     "reserved", "isolated",
@@ -274,6 +274,14 @@ static int parse_selectors(struct cli_call *call, char *const *words, const char
 		words += 2;
 	}
 	return 0;
+}
+
+static int parse_port_del(struct cli_call *call, char *const *words, struct err *err)
+{
+	static const char *const keys[] = {"owner", NULL};
+	int rc = take_name(call, &words, "port", err);
+
+	return rc < 0 ? rc : parse_selectors(call, words, keys, err);
 }
 
 static int parse_of_segment(struct cli_call *call, char *const *words, struct err *err)
@@ -483,7 +491,7 @@ const struct cli_command cli_commands[] = {
 	{"port", "show", "[NAME]", "port.show", CLI_SHOW, parse_maybe_name},
 	{"port", "add", "NAME type TYPE {segment SEGMENT | trunk VID=SEGMENT,... [native SEGMENT]} [KEY VALUE]...", "port.add", CLI_CHANGE, parse_port_add},
 	{"port", "set", "NAME [state {open|locked}] [trunk VID=SEGMENT,...] [KEY VALUE]...", "port.set", CLI_CHANGE, parse_port_set},
-	{"port", "del", "NAME", "port.del", CLI_CHANGE, parse_name},
+	{"port", "del", "NAME [owner OWNER]", "port.del", CLI_CHANGE, parse_port_del},
 	{"segment", "show", "[NAME]", "segment.show", CLI_SHOW, parse_maybe_name},
 	{"segment", "add", "NAME [KEY VALUE]... [encap TYPE uplink UPLINK [KEY VALUE]...]...", "segment.add", CLI_CHANGE, parse_segment_add},
 	{"segment", "del", "NAME", "segment.del", CLI_CHANGE, parse_name},

@@ -40,6 +40,7 @@ struct netdev {
 static const struct conf_key netdev_keys[] = {
 	PORT_COMMON_KEYS(struct netdev_conf),
 	{.name = "interface", .type = CONF_STRING, .offset = offsetof(struct netdev_conf, interface), .required = true},
+	{.name = "ifindex", .type = CONF_INT, .offset = offsetof(struct netdev_conf, ifindex), .min = 0, .max = INT32_MAX},
 	{.name = "take", .type = CONF_BOOL, .offset = offsetof(struct netdev_conf, take)},
 	{.name = NULL},
 };
@@ -61,6 +62,12 @@ static int netdev_check(const struct port_conf *common, struct err *err)
 	const struct netdev_conf *conf = conf_of(common);
 	const char *star = strchr(conf->interface, '*');
 
+	if (star && conf->ifindex) {
+		conf_fail(conf, err,
+			  "port \"%s\": key \"ifindex\" is for one interface, not for a wildcard",
+			  common->name);
+		return -EINVAL;
+	}
 	if (port_ifname_ok(conf->interface) &&
 	    (!star || (star != conf->interface && star[1] == '\0')))
 		return 0;
@@ -72,7 +79,8 @@ static int netdev_check(const struct port_conf *common, struct err *err)
 }
 
 /* The same interface, or two wildcards of which one covers the other. An interface
- * that has a port of its own is not a wildcard's: that is no conflict. */
+ * that has a port of its own is not a wildcard's: that is no conflict. Nor is one that
+ * was made anew in another's name, where both ports say which of the two they mean. */
 static bool netdev_conflict(const struct port_conf *a, const struct port_conf *b)
 {
 	const char *one = conf_of(a)->interface, *two = conf_of(b)->interface;
@@ -80,7 +88,16 @@ static bool netdev_conflict(const struct port_conf *a, const struct port_conf *b
 
 	if (one[one_len] && two[two_len])
 		return strncmp(one, two, one_len < two_len ? one_len : two_len) == 0;
+	if (conf_of(a)->ifindex && conf_of(b)->ifindex &&
+	    conf_of(a)->ifindex != conf_of(b)->ifindex)
+		return false;
 	return strcmp(one, two) == 0;
+}
+
+/* Names of interfaces are given again, numbers are not. */
+static bool netdev_wants(const struct port_conf *conf, const struct rtnl_link *link)
+{
+	return !conf_of(conf)->ifindex || conf_of(conf)->ifindex == link->ifindex;
 }
 
 static const char *netdev_interface(const struct port_conf *conf)
@@ -300,6 +317,12 @@ static int may_take(struct port *port, const struct rtnl_link *link)
 	const char *what = NULL;
 	char owner[PORT_OWNER_STRLEN];
 
+	if (!netdev_wants(port->conf, link)) {
+		(void)snprintf(port->why, sizeof(port->why),
+			       "waiting for interface %s with number %lld: this one has %u",
+			       link->name, (long long)conf_of(port->conf)->ifindex, link->ifindex);
+		return -ENODEV;
+	}
 	if (port->host->interface_taken(port, link->name, owner, sizeof(owner))) {
 		(void)snprintf(port->why, sizeof(port->why), "interface %s is that of %s",
 			       link->name, owner);
@@ -492,9 +515,12 @@ static void netdev_close(struct port *port)
 
 static int netdev_reconf(struct port *port, const struct port_conf *common)
 {
-	return strcmp(conf_of(port->conf)->interface, conf_of(common)->interface) == 0
-		   ? 0
-		   : PORT_RESTART;
+	const struct netdev_conf *conf = conf_of(common);
+
+	if (strcmp(conf_of(port->conf)->interface, conf->interface) != 0 ||
+	    (conf->ifindex && conf->ifindex != port->ifindex))
+		return PORT_RESTART;
+	return 0;
 }
 
 static void netdev_recover(struct port_host *host, bool (*used)(void *arg, unsigned ifindex),
@@ -523,6 +549,7 @@ const struct port_ops netdev_ops = {
     .open = netdev_open,
     .reconf = netdev_reconf,
     .interface = netdev_interface,
+    .wants = netdev_wants,
     .set_interface = netdev_set_interface,
     .link = netdev_link,
     .recover = netdev_recover,

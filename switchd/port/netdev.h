@@ -12,6 +12,7 @@
 struct netdev_conf {
 	struct port_conf common;
 	char *interface; /* with '*' at its end: all that begin so */
+	int64_t ifindex; /* only the one with this number; 0: any of that name */
 	bool take;	 /* also one that has addresses */
 };
 

@@ -129,6 +129,10 @@ struct port_ops {
 	 */
 	const char *(*interface)(const struct port_conf *conf);
 
+	/* Whether that interface, which is there, can be this port's at all; if not, it is
+	 * as though the port did not name it. NULL: always. */
+	bool (*wants)(const struct port_conf *conf, const struct rtnl_link *link);
+
 	/*
 	 * For types that take an interface which others make. Something has changed
 	 * about the interfaces: `link` is the one that the open port's configuration
@@ -176,6 +180,7 @@ struct port_ops {
 	     .offset = offsetof(type_, common.type),                                               \
 	     .required = true},                                                                    \
 	    {.name = "segment", .type = CONF_STRING, .offset = offsetof(type_, common.segment)},   \
+	    {.name = "domain", .type = CONF_STRING, .offset = offsetof(type_, common.domain)},     \
 	    {.name = "state",                                                                      \
 	     .type = CONF_ENUM,                                                                    \
 	     .offset = offsetof(type_, common.state),                                              \

@@ -11,7 +11,8 @@
 #					kernel; GUEST_FILES names programs to be in it
 #	guest_boot hostA vm1 NETDEV [QEMU-ARGUMENT...]
 #					starts a guest; NETDEV as for -netdev, without id
-#	guest_up vm1			a case: it is up, eth0 has its address if it has one
+#	guest_up vm1			a case: it is up, eth0 has its address if it has one;
+#					guest_wait is the same without being a case
 #	guest_run vm1 COMMAND		runs a shell command in it: its output and status
 #	guest_fetches vm1 ADDRESS	vm1 gets a file from another guest by TCP, unharmed
 #	guest_off vm1			its power fails
@@ -217,12 +218,15 @@ guest_answer() { # GUEST ID SECONDS
 	return 124
 }
 
+guest_wait() { # GUEST [SECONDS]
+	guest_answer "$1" boot "${2:-90}" || {
+		tail -n 20 "$LAB/$1.console" "$LAB/$1.qemu"
+		return 1
+	}
+}
+
 guest_up() { # GUEST [SECONDS]
-	if guest_answer "$1" boot "${2:-90}" >/dev/null; then
-		pass "guest $1 is up"
-	else
-		flunk "guest $1 is up" "$(tail -n 20 "$LAB/$1.console" "$LAB/$1.qemu" 2>&1)"
-	fi
+	check "guest $1 is up" guest_wait "$@"
 }
 
 # One command at a time for each guest. GUEST_PATIENCE: seconds to wait for its end.

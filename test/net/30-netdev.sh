@@ -290,6 +290,10 @@ ctl hostA port del vm5
 
 # ---- wildcards ----
 
+index_of() { # INTERFACE
+	on hostA ip -o link show dev "$1" | cut -d : -f 1
+}
+
 lab_stop hostA
 configure "$(netdev one alpha veth1)" "$(netdev guests beta 'veth*')"
 lab_start hostA
@@ -322,6 +326,26 @@ check "in its segment" reaches vm2 "$(v4 vm1)"
 check_not "a wildcard inside another is refused" ctl hostA port add more type netdev segment alpha interface 'veth4*'
 check "the wildcard moves its ports" ctl hostA port set guests segment alpha state open
 check "to where it is" reaches vm4 "$(v4 vm1)"
+
+# ---- a name that is given again ----
+
+check_not "a port is not of an owner that there is not" ctl hostA port add again type netdev segment alpha interface veth5 owner file
+check "a port may be for one interface of that name only" ctl hostA port add once type netdev segment alpha \
+	interface veth5 ifindex "$(index_of veth5)" owner hook
+check "which is there" wait_until 5 is once up
+check "and is reached" reaches vm5 "$(v4 vm1)"
+on hostA ip link del veth5
+check "when it goes, the port waits" wait_until 5 is once down
+plug vm5 veth5
+check "another of its name is the wildcard's" wait_until 5 named "guests guests/veth4 guests/veth5 once one two"
+check "and not the port's" why once 'with number'
+check "until somebody says so" ctl hostA port add anew type netdev segment alpha interface veth5 ifindex "$(index_of veth5)"
+check "beside the former" wait_until 5 named "anew guests guests/veth4 once one two"
+check "which is up" wait_until 5 is anew up
+check_not "whoever says who he is deletes only what is his" ctl hostA port del anew owner hook
+check_not "and changes nothing else" ctl hostA port set anew owner hook state locked
+check "the hook's are a hook's" ctl hostA port del once owner hook
+ctl hostA port del anew
 configure "$(netdev one alpha veth1)"
 check "without the wildcard its ports are gone" eval 'ctl hostA reload && wait_until 5 named "one two"'
 check "and their interfaces free" eval '! shielded veth4'

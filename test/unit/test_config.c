@@ -326,6 +326,30 @@ static void between_objects(void **state)
 	    {"segments = ( { name = \"s\"; } );\n"
 	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"t\"; } );",
 	     "f:2: port \"p\": there is no segment \"t\""},
+	    {"segments = ( { name = \"s\"; domain = \"alpha\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; domain = \"beta\"; } );",
+	     "f:2: port \"p\" is for domain \"beta\", and segment \"s\" belongs to domain "
+	     "\"alpha\""},
+	    {"segments = ( { name = \"s\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; domain = \"beta\"; } );",
+	     "f:2: port \"p\" is for domain \"beta\", and segment \"s\" belongs to none"},
+	    {"segments = ( { name = \"s\"; domain = \"alpha\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; domain = \"\"; } );",
+	     "f:2: port \"p\" is for the default domain, and segment \"s\" belongs to domain "
+	     "\"alpha\""},
+	    {"segments = ( { name = \"s\"; domain = \"alpha\"; }, { name = \"t\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; domain = \"alpha\";\n"
+	     "trunk = ( { vid = 7; segment = \"t\"; } ); } );",
+	     "f:2: port \"p\" is for domain \"alpha\", and segment \"t\" belongs to none"},
+	    {"segments = ( { name = \"s\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"netdev\"; segment = \"s\"; interface = \"x*\";\n"
+	     "ifindex = 3; } );",
+	     "f:2: port \"p\": key \"ifindex\" is for one interface, not for a wildcard"},
+	    {"segments = ( { name = \"s\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"netdev\"; segment = \"s\"; interface = \"x\"; },\n"
+	     "{ name = \"q\"; type = \"netdev\"; segment = \"s\"; interface = \"x\"; ifindex = 3; "
+	     "} );",
+	     "f:3: port \"q\" and port \"p\" want the same interface; the other is at f:2"},
 	    {"segments = ( { name = \"s\"; } );\n"
 	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; ifname = \"a\"; },\n"
 	     "{ name = \"p\"; type = \"tap\"; segment = \"s\"; ifname = \"b\"; } );",

@@ -97,10 +97,14 @@ static void fill(struct switchd *sw)
 	struct err err;
 	json_t *json = json_pack("{s:s, s:s, s:s, s:s}", "name", "p3", "type", "tap", "segment",
 				 "beta", "netns", "/none/3");
+	json_t *guest = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", "vm1.0", "type", "netdev",
+				  "segment", "beta", "interface", "none0", "ifindex", 7);
 
 	memset(&next, 0, sizeof(next));
 	assert_int_equal(desired_copy(&next, &sw->desired, &err), 0);
 	assert_int_equal(desired_add(&next, "port", json, OWNER_CLI, &err), 0);
+	assert_int_equal(desired_add(&next, "port", guest, OWNER_HOOK, &err), 0);
+	json_decref(guest);
 	json_decref(json);
 	assert_int_equal(commit(sw, &next, &err), 0);
 	add(sw, "alpha", 1, "p1", NULL, FDB_LEARNED, START - 30000);
@@ -138,6 +142,8 @@ static void test_round_trip(void **state)
 		assert_int_equal(saved_objects(saved, &desired, &err), 0);
 		assert_int_equal(commit(&two, &desired, &err), 0);
 	}
+	assert_string_equal(desired_port(&two.desired, "p3")->owner, OWNER_CLI);
+	assert_string_equal(desired_port(&two.desired, "vm1.0")->owner, OWNER_HOOK);
 	assert_int_equal(saved_fdb(saved, &two), 5);
 	after = text_of(&two, NULL);
 	/* In the order of the table, which has a key of its own. */
@@ -278,6 +284,8 @@ static void test_hostile_state(void **state)
 	refuse_text(HEAD "\"fdb\"\n");
 	refuse_text(HEAD "{\"object\":{}}\n");
 	refuse_text(HEAD "{\"object\":[],\"kind\":\"port\"}\n");
+	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\",\"owner\":\"file\"}\n");
+	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\",\"owner\":1}\n");
 	refuse_text(HEAD "{\"fdb\":\"ff:ff:ff:ff:ff:ff\",\"state\":\"static\",\"age\":1,\"id\":1,"
 			 "\"segment\":\"a\",\"port\":\"p\"}\n");
 	refuse_text(FDB("\"state\":\"odd\",\"age\":1,\"id\":1,\"segment\":\"a\",\"port\":\"p\""));

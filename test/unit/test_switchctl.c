@@ -46,6 +46,11 @@ static void understood(void **state)
 	    {"port set vm1 state locked", "port.set", "{'name':'vm1','state':'locked'}"},
 	    {"port set vm1 mac 52:54:00:00:00:01 m 1", NULL, "'m' is ambiguous: mac, mtu, macs"},
 	    {"port del vm1", "port.del", "{'name':'vm1'}"},
+	    {"port del vm1 own hook", "port.del", "{'name':'vm1','owner':'hook'}"},
+	    {"port del vm1 vm2", NULL, "unknown word 'vm2' (there are: owner)"},
+	    {"port add vm1 type netdev seg alpha interf vnet0 ifi 7 dom alpha ow hook", "port.add",
+	     "{'name':'vm1','type':'netdev','segment':'alpha','interface':'vnet0','ifindex':'7',"
+	     "'domain':'alpha','owner':'hook'}"},
 	    {"segment add alpha", "segment.add", "{'name':'alpha'}"},
 	    {"seg add alpha id 1 domain ''", "segment.add",
 	     "{'name':'alpha','id':'1','domain':''}"},
