@@ -239,6 +239,7 @@ static void end_heritage(struct switchd *sw, const struct heritage *heritage, si
 	sw->inherit = NULL;
 	sw->now = clock_ms();
 	entries = saved_fdb(heritage->saved, sw);
+	saved_relays(heritage->saved, sw);
 	if (heritage->takeover || descriptors || entries)
 		log_info("kept from before: %zu interfaces, %zu entries of the FDB",
 			 descriptors - left, entries);

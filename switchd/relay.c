@@ -381,10 +381,33 @@ void relay_update(struct segment *segment)
 		relay = make(segment);
 	if (!relay)
 		return;
+	/* One that goes on where another process has left off keeps its instance. */
 	if (wan)
-		own = (struct relay_id){number_of(segment), segment->sw->instance};
+		own = (struct relay_id){number_of(segment), relay->machine.relay
+								? relay->machine.own.instance
+								: segment->sw->instance};
 	relay_machine_role(&relay->machine, wan, own, wan ? lan_side : 0, segment->sw->now);
 	rearm(relay, true);
+}
+
+bool relay_is_active(const struct segment *segment, struct relay_id *who)
+{
+	const struct relay *relay = role(segment);
+
+	if (!relay || !carries(relay))
+		return false;
+	*who = relay->machine.own;
+	return true;
+}
+
+void relay_resume(struct segment *segment, struct relay_id who, uint64_t then)
+{
+	struct relay *relay = segment->relay;
+
+	if (!relay || !relay_machine_resume(&relay->machine, who, then, segment->sw->now))
+		return;
+	log_info("segment %s: relay %u goes on", segment->conf.name, who.number);
+	run(relay);
 }
 
 void relay_destroy(struct relay *relay)

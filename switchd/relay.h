@@ -25,6 +25,15 @@ void relay_uplink_changed(struct segment *segment);
 /* An encap is about to go, with what was heard through it. */
 void relay_encap_gone(struct segment_encap *se);
 
+/* Whether it is active, and as whom. */
+bool relay_is_active(const struct segment *segment, struct relay_id *who);
+
+/*
+ * Goes on where a former process has left off: as that one, and active, if that was so
+ * a moment ago (at `then`), when nobody can have missed it yet.
+ */
+void relay_resume(struct segment *segment, struct relay_id who, uint64_t then);
+
 /* ---- for the pipeline ---- */
 
 /* Whether what comes from this wire counts: not while a relay that is not active hears a WAN. */

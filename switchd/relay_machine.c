@@ -24,6 +24,21 @@ void relay_machine_role(struct relay_machine *machine, bool relay, struct relay_
 	machine->since = machine->hears_since = machine->beacon_due = now;
 }
 
+bool relay_machine_resume(struct relay_machine *machine, struct relay_id own, uint64_t then,
+			  uint64_t now)
+{
+	/* Its last beacon may have been a period earlier. */
+	if (!machine->relay || machine->own.number != own.number || own.instance == 0 ||
+	    now < then || now - then >= RELAY_SILENCE_MS - RELAY_BEACON_MS)
+		return false;
+	machine->own = own;
+	machine->state = RELAY_ACTIVE;
+	machine->why = RELAY_WHY_NONE;
+	machine->since = machine->beacon_due = now;
+	machine->hears_since = now - RELAY_LISTEN_MS;
+	return true;
+}
+
 /* ---- what was heard ---- */
 
 static void remove_heard(struct relay_machine *machine, unsigned i)

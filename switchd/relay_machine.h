@@ -66,6 +66,11 @@ void relay_machine_init(struct relay_machine *machine);
 void relay_machine_role(struct relay_machine *machine, bool relay, struct relay_id own,
 			uint32_t lan_side, uint64_t now);
 
+/* It is what it was in a former process that was active at `then`: at once, if that is not
+ * long ago and its number is the same. */
+bool relay_machine_resume(struct relay_machine *machine, struct relay_id own, uint64_t then,
+			  uint64_t now);
+
 /* What a beacon has told; bits. */
 #define RELAY_BEGAN 1u /* one is active that was not */
 #define RELAY_ENDED 2u /* one that was active is no longer, and says so */

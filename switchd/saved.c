@@ -2,6 +2,8 @@
 #include "switchd/saved.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +12,7 @@
 #include "lib/ctl_line.h"
 #include "lib/names.h"
 #include "switchd/membership.h"
+#include "switchd/relay.h"
 
 #define FILE_MOST (1u << 30) /* bytes: some millions of entries */
 #define WRITE_AT  65536u
@@ -72,6 +75,8 @@ static json_t *entry_json(const struct switchd *sw, const struct fdb_entry_info 
 	}
 	json_object_set_new(json, "encap", json_string(se->encap.ops->type));
 	json_object_set_new(json, "uplink", json_string(se->uplink->conf.name));
+	if (se->encap.conf->relay)
+		json_object_set_new(json, "wan", json_true());
 	if (ipaddr_is_set(&where->remote))
 		json_object_set_new(json, "peer", json_string(ipaddr_format(&where->remote, text)));
 	return json;
@@ -87,6 +92,22 @@ static json_t *next_object(struct saved_walk *walk, const struct switchd *sw)
 			if (strcmp(object->owner, OWNER_FILE) != 0)
 				return object_json(walk->kind, object);
 		}
+	}
+	return NULL;
+}
+
+static json_t *next_relay(struct saved_walk *walk, const struct switchd *sw)
+{
+	while (walk->relay < FDB_SEGMENTS_MAX) {
+		const struct segment *segment = sw->segment_by_number[walk->relay++];
+		struct relay_id who;
+		char instance[20];
+
+		if (!segment || !relay_is_active(segment, &who))
+			continue;
+		(void)snprintf(instance, sizeof(instance), "%016" PRIx64, who.instance);
+		return json_pack("{s:s, s:I, s:s}", "relay", segment->conf.name, "number",
+				 (json_int_t)who.number, "instance", instance);
 	}
 	return NULL;
 }
@@ -107,7 +128,7 @@ json_t *saved_next(struct saved_walk *walk, const struct switchd *sw)
 					       sizeof(walk->list) / sizeof(walk->list[0]));
 		}
 		if (walk->count == 0)
-			return NULL;
+			return next_relay(walk, sw);
 		json = entry_json(sw, &walk->list[walk->at++]);
 	}
 	return json;
@@ -155,6 +176,7 @@ struct entry {
 	int64_t id;
 	/* Of saved.texts; port, or encap and uplink. */
 	const char *segment, *port, *encap, *uplink;
+	bool wan;
 	struct ipaddr peer;
 };
 
@@ -162,6 +184,7 @@ struct saved {
 	bool begun;
 	uint64_t then;
 	json_t *objects; /* {"kind", "object"}, in the order in which they came */
+	json_t *relays;	 /* the same of relays */
 	struct entry *entries;
 	size_t count, room;
 	struct names *texts;
@@ -176,8 +199,9 @@ struct saved *saved_create(void)
 	if (!saved)
 		return NULL;
 	saved->objects = json_array();
+	saved->relays = json_array();
 	saved->texts = names_create();
-	if (saved->objects && saved->texts)
+	if (saved->objects && saved->relays && saved->texts)
 		return saved;
 	saved_destroy(saved);
 	return NULL;
@@ -192,6 +216,7 @@ void saved_destroy(struct saved *saved)
 	free(saved->all_texts);
 	names_destroy(saved->texts);
 	json_decref(saved->objects);
+	json_decref(saved->relays);
 	free(saved->entries);
 	free(saved);
 }
@@ -258,6 +283,7 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	entry.port = text_of(saved, json, "port");
 	entry.encap = text_of(saved, json, "encap");
 	entry.uplink = text_of(saved, json, "uplink");
+	entry.wan = json_is_true(json_object_get(json, "wan"));
 	if (!entry.segment || (!entry.port && !(entry.encap && entry.uplink)))
 		return fail(err, "an FDB entry without a place");
 	if (json_object_get(json, "peer") && (!peer || ipaddr_parse(peer, &entry.peer) < 0))
@@ -285,6 +311,19 @@ static const char *owner_of(const json_t *json)
 	return json_is_string(owner) ? config_owner(json_string_value(owner)) : NULL;
 }
 
+static int take_relay(struct saved *saved, const json_t *json, struct err *err)
+{
+	const json_t *number = json_object_get(json, "number");
+
+	if (!json_is_string(json_object_get(json, "relay")) || !json_is_integer(number) ||
+	    json_integer_value(number) <= 0 || json_integer_value(number) > UINT32_MAX ||
+	    !json_is_string(json_object_get(json, "instance")))
+		return fail(err, "a relay without name, number or instance");
+	if (json_array_append(saved->relays, (json_t *)(uintptr_t)json) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
 int saved_take(struct saved *saved, const json_t *json, struct err *err)
 {
 	const json_t *version = json_object_get(json, "saved"), *now = json_object_get(json, "now");
@@ -300,6 +339,8 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 	}
 	if (json_object_get(json, "fdb"))
 		return take_entry(saved, json, err);
+	if (json_object_get(json, "relay"))
+		return take_relay(saved, json, err);
 	if (!json_is_object(json_object_get(json, "object")) ||
 	    !json_is_string(json_object_get(json, "kind")) || !owner_of(json))
 		return fail(err, "neither an object nor an FDB entry");
@@ -397,7 +438,8 @@ static bool place(const struct switchd *sw, const struct segment *segment,
 		const struct segment_encap *se = segment->encaps[i];
 
 		if (strcmp(se->encap.ops->type, entry->encap) != 0 ||
-		    strcmp(se->uplink->conf.name, entry->uplink) != 0)
+		    strcmp(se->uplink->conf.name, entry->uplink) != 0 ||
+		    se->encap.conf->relay != entry->wan)
 			continue;
 		*where = (struct fdb_where){.side = se->encap.side, .remote = entry->peer};
 		return true;
@@ -441,4 +483,24 @@ size_t saved_fdb(struct saved *saved, struct switchd *sw)
 				 stamp) == 0;
 	}
 	return count;
+}
+
+void saved_relays(const struct saved *saved, struct switchd *sw)
+{
+	json_t *json;
+	size_t i;
+
+	json_array_foreach(saved->relays, i, json)
+	{
+		struct segment *segment =
+		    switchd_segment(sw, json_string_value(json_object_get(json, "relay")));
+		const char *text = json_string_value(json_object_get(json, "instance"));
+		struct relay_id who = {
+		    .number = (uint32_t)json_integer_value(json_object_get(json, "number")),
+		    .instance = strtoull(text, NULL, 16),
+		};
+
+		if (segment)
+			relay_resume(segment, who, saved->then);
+	}
 }

@@ -6,6 +6,7 @@
  *
  *	{"object": {...}, "kind": "port", "owner": "cli"}	what the file does not have
  *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
+ *	{"relay": NAME, "number": N, "instance": HEX}	a relay that is active
  *
  * the latter with "port": NAME, or with "encap": TYPE, "uplink": NAME and, where
  * the encap knows hosts, "peer": ADDRESS. Captures and mirrors are not in it:
@@ -26,6 +27,7 @@ struct saved_walk {
 	bool begun;
 	enum desired_kind kind;
 	size_t index;
+	uint32_t relay; /* number of the next segment that may have one */
 	uint32_t cursor;
 	struct fdb_entry_info list[32];
 	size_t count, at;
@@ -60,5 +62,8 @@ int saved_objects(const struct saved *saved, struct desired *desired, struct err
 /* Fills the FDB of a switch that has its segments and ports: with what is still
  * true there. Returns how many entries came in. */
 size_t saved_fdb(struct saved *saved, struct switchd *sw);
+
+/* Lets relays that were active a moment ago go on being it. */
+void saved_relays(const struct saved *saved, struct switchd *sw);
 
 #endif

@@ -131,6 +131,26 @@ for pid in "${listeners[@]}"; do
 done
 check "no guest gets a beacon" equal "$heard" 0
 
+# ---- a planned restart ----
+
+counters_start vm2 vm4
+broadcasts 400 0.005 vm2 vm4 &
+sender=$!
+old=${LAB_PID[r1]} status=0
+nsenter --net=/run/netns/r1 -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/r1.conf" --takeover \
+	</dev/null >>"$LAB/r1.log" 2>&1 &
+LAB_PID[r1]=$!
+wait_until 15 lab_gone "$old" || :
+wait "$old" || status=$?
+check "a successor takes over from a relay (status $status)" wait_until 15 lab_answers r1
+check "and is active at once" json "(d[0]['state'], d[0]['changes']) == ('active', 0)" <<<"$(ctl r1 -j relay show)"
+wait "$sender"
+counters_end vm2 vm4
+lost=$(awk -v m="$(mac vm2)" '$1 == m { print 400 - $2 }' "$LAB/vm4.counts")
+check "of 2 s of frames across less than 0.3 s are lost ($lost of 400)" [ "${lost:-400}" -lt 60 ]
+check "and none came twice" no_copies vm2 vm4
+check "nobody else noticed" json "sorted(h['state'] for h in d[0]['heard']) == ['active', 'active'] and d[0]['changes'] == 2" <<<"$(ctl r2 -j relay show)"
+
 # ---- guests that forge beacons ----
 
 before=$(ctl r1 -j relay show | json "d[0]['changes']")

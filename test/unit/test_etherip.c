@@ -180,7 +180,7 @@ static void encaps_that_cannot_be_told_apart_conflict(void **state)
 
 static struct encap_uplink lan, wan;
 
-enum { G5, P6, S7, D8, N9, M9, R305, X305, PLAIN2, PLAIN3, PLAINX, V6, WAN5, BACKENDS };
+enum { G5, P6, S7, D8, N9, M9, R305, X305, PLAIN2, PLAIN3, PLAINX, V6, WAN5, M12, N12, BACKENDS };
 
 static const struct recipe {
 	const char *text;
@@ -200,6 +200,8 @@ static const struct recipe {
     [PLAINX] = {"{\"nibbles\": \"swapped\", \"peers\": \"192.0.2.4\"}", 0, &lan},
     [V6] = {"{\"group\": \"ff18::5456:a\"}", 10, &lan},
     [WAN5] = {"{\"peers\": \"203.0.113.9\"}", 5, &wan},
+    [M12] = {"{\"peers\": [\"192.0.2.8\", \"203.0.113.1\"]}", 12, &lan},
+    [N12] = {"{}", 12, &lan},
 };
 
 static struct backend {
@@ -247,7 +249,7 @@ static int teardown_backends(void **state)
 {
 	/* In another order than they came. */
 	for (unsigned i = 0; i < BACKENDS; i++)
-		etherip_table_del(&table, &backends[(i * 5 + 3) % BACKENDS].etherip);
+		etherip_table_del(&table, &backends[(i * 7 + 3) % BACKENDS].etherip);
 	for (unsigned i = 0; i < BACKENDS; i++) {
 		remotes_fini(&backends[i].etherip.remotes);
 		clear_conf(&backends[i].conf);
@@ -304,6 +306,12 @@ static const struct demux_case demux_cases[] = {
     /* Two encaps of one segment. */
     {{0x30, 9}, "192.0.2.2", "239.192.0.9", LAN, false, N9, REASON_NONE, N9},
     {{0x30, 9}, "203.0.113.1", "192.0.2.1", LAN, false, M9, REASON_NONE, M9},
+    /* A peer that is a neighbour, too: of who names it; the group is the group's. */
+    {{0x30, 12}, "192.0.2.8", "192.0.2.1", LAN, false, M12, REASON_NONE, N12},
+    {{0x30, 12}, "203.0.113.1", "192.0.2.1", LAN, false, M12, REASON_NONE, N12},
+    {{0x30, 12}, "192.0.2.7", "192.0.2.1", LAN, false, N12, REASON_NONE, M12},
+    {{0x30, 12}, "192.0.2.8", "239.192.0.12", LAN, false, N12, REASON_NONE, M12},
+    {{0x30, 12}, "203.0.113.1", "239.192.0.12", LAN, false, NOBODY, REASON_NOT_HERE, M12},
     /* One segment on two uplinks: the interface tells. */
     {{0x30, 5}, "203.0.113.9", "203.0.113.2", WAN, false, WAN5, REASON_NONE, WAN5},
     {{0x30, 5}, "203.0.113.9", "203.0.113.2", LAN, false, NOBODY, REASON_NOT_HERE, G5},

@@ -10,7 +10,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "switchd/relay.h"
+#include "switchd/saved.h"
 #include "test/unit/switch_fixture.h"
 
 /* ---- beacons ---- */
@@ -401,6 +404,35 @@ static void one_that_was_stopped_does_not_go_on(void **state)
 	assert_int_equal(overlap, 0);
 }
 
+static void a_restarted_process_goes_on(void **state)
+{
+	struct relay_id former;
+
+	(void)state;
+	rivals[0] = 0;
+	rivals[1] = 1;
+	boot(0, 1, 1, 0, 1);
+	boot(1, 2, 2, 0, 1);
+	pass(10000);
+	former = r[0].machine.own;
+	r[0].there = false;
+	pass(1500);
+	boot(0, 1, 77, 0, 1);
+	assert_false(relay_machine_resume(&r[0].machine, (struct relay_id){2, 1}, now - 1500, now));
+	assert_false(relay_machine_resume(&r[0].machine, (struct relay_id){1, 0}, now - 1500, now));
+	assert_false(relay_machine_resume(&r[0].machine, former, now + 1, now));
+	assert_false(relay_machine_resume(&r[0].machine, former, now - 2000, now));
+	assert_state(0, RELAY_LISTENING);
+	assert_true(relay_machine_resume(&r[0].machine, former, now - 1500, now));
+	pass(1);
+	assert_state(0, RELAY_ACTIVE);
+	pass(10000);
+	assert_state(0, RELAY_ACTIVE);
+	assert_state(1, RELAY_STANDBY);
+	assert_int_equal(r[1].changes, 1);
+	assert_int_equal(overlap, 0);
+}
+
 static void random_comings_and_goings_leave_one_active(void **state)
 {
 	uint32_t random = 12345;
@@ -779,6 +811,76 @@ static void numbers_are_stable_and_configured_ones_prevail(void **state)
 	json_decref(again);
 }
 
+static void begin_anew(void)
+{
+	relay_destroy(seg->relay);
+	(void)fdb_flush(fx.sw.fdb, seg->number, NULL, true);
+	fx.sw.instance++;
+	relay_update(seg);
+	assert_string_equal(relay_state_text(seg), "listening");
+}
+
+static void a_successor_knows_the_sides_and_goes_on(void **state)
+{
+	struct saved_walk walk = {.begun = false};
+	struct saved *saved = saved_create();
+	struct relay_id before, after;
+	struct err err;
+	json_t *json;
+
+	(void)state;
+	make_active();
+	receive(lan, 1, broadcast, fx_mac(2));
+	receive(wan, 2, broadcast, fx_mac(3));
+	assert_true(relay_is_active(seg, &before));
+	while ((json = saved_next(&walk, &fx.sw))) {
+		assert_int_equal(saved_take(saved, json, &err), 0);
+		json_decref(json);
+	}
+	begin_anew();
+	fx.sw.now += 1000;
+	assert_int_equal(saved_fdb(saved, &fx.sw), 2);
+	/* Both encaps have one type and one uplink. */
+	assert_int_equal(lookup(fx_mac(2))->side, lan->encap->side);
+	assert_int_equal(lookup(fx_mac(3))->side, wan->encap->side);
+	saved_relays(saved, &fx.sw);
+	assert_true(relay_is_active(seg, &after));
+	assert_true(relay_id_equal(&before, &after));
+	relay_update(seg); /* a reload */
+	assert_string_equal(relay_state_text(seg), "active");
+	begin_anew();
+	fx.sw.now += 1000;
+	saved_relays(saved, &fx.sw);
+	assert_false(relay_is_active(seg, &after));
+	saved_destroy(saved);
+}
+
+static void a_saved_relay_that_is_none_is_refused(void **state)
+{
+	static const char *const bad[] = {
+	    "{\"relay\": 1, \"number\": 1, \"instance\": \"1\"}",
+	    "{\"relay\": \"s\", \"number\": 0, \"instance\": \"1\"}",
+	    "{\"relay\": \"s\", \"number\": 4294967296, \"instance\": \"1\"}",
+	    "{\"relay\": \"s\", \"number\": 1, \"instance\": 1}",
+	    "{\"relay\": \"s\", \"number\": 1}",
+	};
+	struct saved_walk walk = {.begun = false};
+	struct saved *saved = saved_create();
+	json_t *json = saved_next(&walk, &fx.sw);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(saved_take(saved, json, &err), 0);
+	json_decref(json);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json = json_loads(bad[i], 0, NULL);
+		assert_non_null(json);
+		assert_int_equal(saved_take(saved, json, &err), -EINVAL);
+		json_decref(json);
+	}
+	saved_destroy(saved);
+}
+
 #define MACHINE(name) cmocka_unit_test_setup(name, wires_setup)
 #define SWITCH(name)  cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 
@@ -799,6 +901,7 @@ int main(void)
 	    MACHINE(the_own_beacon_that_comes_back_is_a_loop),
 	    MACHINE(a_lan_that_was_cut_and_is_whole_again),
 	    MACHINE(one_that_was_stopped_does_not_go_on),
+	    MACHINE(a_restarted_process_goes_on),
 	    MACHINE(random_comings_and_goings_leave_one_active),
 	    MACHINE(a_flood_of_strangers_does_not_hide_who_prevails),
 	    MACHINE(it_is_never_late_for_what_is_due),
@@ -812,6 +915,8 @@ int main(void)
 	    SWITCH(a_flood_across_is_limited),
 	    SWITCH(a_side_that_is_down_leaves_nothing_to_relay),
 	    SWITCH(a_trace_tells_what_the_relay_does),
+	    SWITCH(a_successor_knows_the_sides_and_goes_on),
+	    SWITCH(a_saved_relay_that_is_none_is_refused),
 	    SWITCH(numbers_are_stable_and_configured_ones_prevail),
 	};
 

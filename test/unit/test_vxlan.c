@@ -131,7 +131,7 @@ static void a_vni_is_one_encaps(void **state)
 
 static struct encap_uplink lan, wan;
 
-enum { GROUP, PEERS, SOURCES, BOTH, PORT, SIX, FAR_LAN, FAR_WAN, BACKENDS };
+enum { GROUP, PEERS, SOURCES, BOTH, PORT, SIX, FAR_LAN, FAR_WAN, RELAY_WAN, RELAY_LAN, BACKENDS };
 
 static const struct recipe {
 	const char *text;
@@ -151,6 +151,8 @@ static const struct recipe {
     [SIX] = {"{\"vni\": 8, \"group\": \"ff18::5:1\"}", &lan, false},
     [FAR_LAN] = {"{\"vni\": 9, \"peers\": \"192.0.2.2\"}", &lan, false},
     [FAR_WAN] = {"{\"vni\": 9, \"peers\": \"203.0.113.9\"}", &wan, false},
+    [RELAY_WAN] = {"{\"vni\": 12, \"peers\": \"192.0.2.8\"}", &lan, false},
+    [RELAY_LAN] = {"{\"vni\": 12, \"group\": \"239.1.1.12\"}", &lan, false},
 };
 
 static struct backend {
@@ -191,7 +193,7 @@ static int teardown_backends(void **state)
 {
 	/* In another order than they came. */
 	for (unsigned i = 0; i < BACKENDS; i++)
-		vxlan_table_del(&table, &backends[(i * 5 + 3) % BACKENDS].vxlan);
+		vxlan_table_del(&table, &backends[(i * 3 + 3) % BACKENDS].vxlan);
 	for (unsigned i = 0; i < BACKENDS; i++) {
 		remotes_fini(&backends[i].vxlan.remotes);
 		conf_clear(vxlan_ops.schema, &backends[i].conf);
@@ -257,6 +259,10 @@ static const struct demux_case demux_cases[] = {
     {9, 4789, "203.0.113.9", "203.0.113.2", WAN, FAR_WAN, REASON_NONE, FAR_WAN},
     {9, 4789, "203.0.113.9", "192.0.2.1", LAN, NOBODY, REASON_FOREIGN_SOURCE, FAR_LAN},
     {9, 4789, "192.0.2.2", "203.0.113.2", WAN, NOBODY, REASON_FOREIGN_SOURCE, FAR_WAN},
+    /* A peer that is a neighbour, too: of who names it; the group is the group's. */
+    {12, 4789, "192.0.2.8", "192.0.2.1", LAN, RELAY_WAN, REASON_NONE, NOBODY},
+    {12, 4789, "192.0.2.7", "192.0.2.1", LAN, RELAY_LAN, REASON_NONE, RELAY_WAN},
+    {12, 4789, "192.0.2.8", "239.1.1.12", LAN, RELAY_LAN, REASON_NONE, RELAY_WAN},
     /* What is not known at all. */
     {0, 4789, "192.0.2.2", "192.0.2.1", LAN, NOBODY, REASON_UNKNOWN_ID, NOBODY},
     {10, 4789, "192.0.2.2", "192.0.2.1", LAN, NOBODY, REASON_UNKNOWN_ID, NOBODY},
