@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frames and changes in any order through a switch of two segments. The input is
+ * Frames and changes in any order through a switch of two segments, with access ports
+ * in each and trunk ports in both. The input is
  * a sequence of records: where (a port, a wire, or a change), how (claims beside
  * the bytes), a length, the bytes. Whatever it is: no frame comes back to where it
  * came from, leaves its segment, or goes from wire to wire; none is lost in the
@@ -11,8 +12,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define PORTS  6u
+#define ACCESS 6u
+#define PORTS  8u /* the last two are trunk ports */
 #define WIRES  3u
+#define NATIVE (PORTS - 2) /* the trunk port that has a native segment */
 #define SMALL  80u
 #define LARGE  6u
 #define CHANGE 0xe0u /* from here on, records are changes */
@@ -48,7 +51,8 @@ static unsigned take(struct cursor *in, unsigned bytes)
 static void make_switch(void)
 {
 	static const unsigned offloads[PORTS] = {OFFLOAD_ALL,  OFFLOAD_NONE, OFFLOAD_CSUM,
-						 OFFLOAD_NONE, OFFLOAD_ALL,  OFFLOAD_NONE};
+						 OFFLOAD_NONE, OFFLOAD_ALL,  OFFLOAD_NONE,
+						 OFFLOAD_ALL,  OFFLOAD_NONE};
 
 	fx_open(&fx);
 	frame_pool_destroy(fx.sw.pool);
@@ -57,12 +61,17 @@ static void make_switch(void)
 	fx.sw.encap_host.pool = fx.sw.port_host.pool = fx.sw.pool;
 	segments[0] = fx_segment(&fx, "s", "{\"storm\": 100}");
 	segments[1] = fx_segment(&fx, "t", "{\"tags\": \"pass\", \"reserved\": [0, 14]}");
-	for (unsigned i = 0; i < PORTS; i++) {
+	for (unsigned i = 0; i < ACCESS; i++) {
 		char name[] = {'p', (char)('a' + i), '\0'};
 
 		fx_port(&fx, segments[i / 3], name, i == 2 ? "{\"guard\": \"arp,dhcp,ra\"}" : "");
-		fx.ports[i].port->offloads = offloads[i];
 	}
+	fx_port(&fx, segments[0], "pg", "{\"trunk\": [{\"vid\": 5, \"segment\": \"t\"}]}");
+	fx_port(
+	    &fx, NULL, "ph",
+	    "{\"trunk\": [{\"vid\": 6, \"segment\": \"t\"}, {\"vid\": 5, \"segment\": \"s\"}]}");
+	for (unsigned i = 0; i < PORTS; i++)
+		fx.ports[i].port->offloads = offloads[i];
 	for (unsigned i = 0; i < WIRES; i++)
 		(void)fx_encap(&fx, segments[i / 2]);
 	fx.encaps[1].encap->clamp_mss = true;
@@ -81,11 +90,13 @@ static void reset_switch(void)
 	for (unsigned i = 0; i < PORTS; i++) {
 		struct port *port = fx.ports[i].port;
 		struct port_conf *conf = port->runtime->conf;
+		struct membership *m = NULL;
 
 		port->state = &fx.ports[i];
 		conf->state = PORT_OPEN;
 		conf->isolated = false;
-		port->untagged.storm = (struct bucket){0};
+		while ((m = membership_next(port, m)))
+			m->storm = (struct bucket){0};
 		memset(&port->stats, 0, sizeof(port->stats));
 	}
 	for (unsigned i = 0; i < WIRES; i++) {
@@ -145,39 +156,115 @@ static uint64_t digest_all(uint64_t sum)
 	return sum;
 }
 
-/* What only an unchanged frame can look like. */
-static bool is_plain(const struct frame *frame)
+/* A frame as it came, and what can be said of it without asking the switch. */
+struct brought {
+	uint8_t *bytes; /* as its segment has it: a trunk port's tag is off */
+	size_t len;
+	int segment; /* -1: of none */
+	bool plain;  /* so that it can only pass unchanged */
+};
+
+static bool tag_at(const uint8_t *bytes, size_t len, uint16_t *tpid, uint16_t *tci)
 {
-	return frame->tag.tpid == 0 && !frame->offload.csum_partial && frame->offload.gso == 0 &&
-	       (frame->len < 14 || !((frame->data[12] == 0x81 && frame->data[13] == 0x00) ||
-				     (frame->data[12] == 0x88 && frame->data[13] == 0xa8)));
+	if (len < 16)
+		return false;
+	*tpid = (uint16_t)(bytes[12] << 8 | bytes[13]);
+	*tci = (uint16_t)(bytes[14] << 8 | bytes[15]);
+	return *tpid == 0x8100 || *tpid == 0x88a8;
 }
 
-static void check_same(const struct fx_log *log, const uint8_t *bytes, size_t len)
+/* The VID by which a port has a segment; 0: no tag. */
+static unsigned vid_of(unsigned port, unsigned segment)
 {
+	if (port < ACCESS)
+		return 0;
+	if (port == NATIVE)
+		return segment == 0 ? 0 : 5;
+	return segment == 0 ? 5 : 6;
+}
+
+static void enter_trunk(struct brought *b, unsigned from, bool beside, uint16_t tpid, uint16_t tci)
+{
+	unsigned vid = tpid == 0x8100 ? tci & 0xfff : 0;
+
+	b->segment = -1;
+	for (int segment = 0; segment < 2; segment++) {
+		if (vid_of(from, (unsigned)segment) == vid)
+			b->segment = segment;
+	}
+	if (vid && !beside && b->len >= 18) {
+		memmove(b->bytes + 12, b->bytes + 16, b->len - 16);
+		b->len -= 4;
+	}
+}
+
+static struct brought look_at(unsigned from, const struct frame *frame)
+{
+	struct brought b = {.len = frame->len};
+	uint16_t tpid = frame->tag.tpid, tci = frame->tag.tci;
+	bool beside = tpid != 0;
+
+	b.bytes = malloc(b.len ? b.len : 1);
+	FX_CHECK(b.bytes);
+	memcpy(b.bytes, frame->data, b.len);
+	b.segment = (int)(from < ACCESS ? from / 3 : (from - PORTS) / 2);
+	if (from >= ACCESS && from < PORTS) {
+		if (!beside && !tag_at(b.bytes, b.len, &tpid, &tci))
+			tpid = tci = 0;
+		enter_trunk(&b, from, beside, tpid, tci);
+		beside = beside && (tpid != 0x8100 || (tci & 0xfff) == 0);
+	}
+	b.plain = !beside && !frame->offload.csum_partial && frame->offload.gso == 0 &&
+		  !tag_at(b.bytes, b.len, &tpid, &tci);
+	return b;
+}
+
+static void check_same(const struct fx_log *log, const struct brought *b, unsigned vid)
+{
+	const uint8_t tag[4] = {0x81, 0x00, 0, (uint8_t)vid};
+	size_t add = vid ? sizeof(tag) : 0;
+	const struct fx_sent *sent = log->sent;
+
 	FX_CHECK(log->count <= 1);
-	if (log->count)
-		FX_CHECK(log->sent[0].len == len && memcmp(log->sent[0].bytes, bytes, len) == 0);
+	if (log->count == 0)
+		return;
+	FX_CHECK(sent->len == b->len + add && memcmp(sent->bytes, b->bytes, 12) == 0);
+	FX_CHECK(memcmp(sent->bytes + 12, tag, add) == 0);
+	FX_CHECK(memcmp(sent->bytes + 12 + add, b->bytes + 12, b->len - 12) == 0);
+}
+
+/* All that a trunk port gets has the tag of a segment of its own, or none if that is native. */
+static void check_trunk(const struct fx_log *log, unsigned to, const struct brought *b)
+{
+	unsigned vid = vid_of(to, (unsigned)b->segment);
+
+	for (unsigned i = 0; vid && i < log->count; i++) {
+		const uint8_t *bytes = log->sent[i].bytes;
+
+		FX_CHECK(log->sent[i].len >= 18 && bytes[12] == 0x81 && bytes[13] == 0x00 &&
+			 bytes[14] == 0 && bytes[15] == vid);
+	}
 }
 
 /* Nothing else was queued when this frame came. */
-static void check_receivers(unsigned from, bool plain, const uint8_t *bytes, size_t len)
+static void check_receivers(unsigned from, const struct brought *b)
 {
-	unsigned segment = from < PORTS ? from / 3 : (from - PORTS) / 2;
-
 	for (unsigned i = 0; i < PORTS; i++) {
 		const struct fx_log *log = &fx.ports[i].log;
 
-		FX_CHECK(log->count == 0 || (i != from && i / 3 == segment));
-		if (plain && from < PORTS)
-			check_same(log, bytes, len);
+		FX_CHECK(log->count == 0 || (i != from && b->segment >= 0));
+		FX_CHECK(log->count == 0 || i >= ACCESS || (int)(i / 3) == b->segment);
+		if (log->count)
+			check_trunk(log, i, b);
+		if (log->count && b->plain && from < PORTS)
+			check_same(log, b, vid_of(i, (unsigned)b->segment));
 	}
 	for (unsigned i = 0; i < WIRES; i++) {
 		const struct fx_log *log = &fx.encaps[i].log;
 
-		FX_CHECK(log->count == 0 || (from < PORTS && i / 2 == segment));
-		if (plain && !fx.encaps[i].encap->clamp_mss)
-			check_same(log, bytes, len);
+		FX_CHECK(log->count == 0 || (from < PORTS && (int)(i / 2) == b->segment));
+		if (b->plain && !fx.encaps[i].encap->clamp_mss)
+			check_same(log, b, 0);
 	}
 }
 
@@ -253,12 +340,8 @@ static struct frame *read_frame(struct cursor *in, unsigned how)
 static void bring(unsigned from, unsigned how, unsigned host, struct frame *frame, bool alone)
 {
 	struct frame_batch batch = {.count = 1, .frame = {frame}};
-	bool plain = is_plain(frame);
-	size_t len = frame->len;
-	uint8_t *bytes = malloc(len ? len : 1);
+	struct brought b = look_at(from, frame);
 
-	FX_CHECK(bytes);
-	memcpy(bytes, frame->data, len);
 	frame->peer = fx_host(host);
 	if (from < PORTS)
 		forward_from_port(fx.ports[from].port, &batch);
@@ -268,8 +351,8 @@ static void bring(unsigned from, unsigned how, unsigned host, struct frame *fram
 	if (!(how & KEPT) || frame_pool_usage(fx.sw.pool).large_used > 1)
 		egress_flush(&fx.sw);
 	if (alone)
-		check_receivers(from, plain, bytes, len);
-	free(bytes);
+		check_receivers(from, &b);
+	free(b.bytes);
 }
 
 static uint64_t run(const uint8_t *data, size_t size)
