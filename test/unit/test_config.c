@@ -183,8 +183,11 @@ static const struct {
     {PORT, "mac", "\"52:54:00:00:00:01\"|\"02:00:00:00:00:00\"",
      "\"01:00:00:00:00:00\"|\"00:00:00:00:00:00\"|\"x\"|[ \"52:54:00:00:00:01\" ]"},
     {PORT, "mtu", "68|1464|65521", "0|67|65522|\"1500\""},
-    {PORT, "trunk", "", "( { vid = 1; segment = \"s\"; } )"},
-    {PORT, "native", "", "\"s\""},
+    {PORT, "trunk", "()|( { vid = 1; segment = \"e\"; } )|( { segment = \"e\"; vid = 4094; } )",
+     "1|( 1 )|( { vid = 1; } )|( { segment = \"e\"; } )|( { vid = \"1\"; segment = \"e\"; } )|"
+     "( { vid = 0; segment = \"e\"; } )|( { vid = 4095; segment = \"e\"; } )|"
+     "( { vid = 1; segment = \"\"; } )|( { vid = 1; segment = \"e\"; mtu = 1; } )"},
+    {PORT, "native", "", "\"s\"|\"\"|1"},
     /* A type with the keys that it needs, and more. */
     {PORT, "type", N("veth1") "|" N("vnet*") "|" N("e") "; take = true",
      "\"netdev\"|" N("") "|" N("*") "|" N("a*b") "|" N("a**") "|" N("a/b")},
