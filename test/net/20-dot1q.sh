@@ -133,6 +133,9 @@ check "and counts it, tagged" equal "$(($(encap_drops hostA alpha tagged) - befo
 check "a priority tag inside is taken off" equal "$(arrive vm1 8100:102/8100:0xe000)" 0
 check "delta passes what is tagged inside, but not VLAN 4095" equal \
 	"$(arrive vm7 8100:104/8100:103 8100:104/8100:4095 8100:104/88a8:9/8100:8)" "0 8100:0067, 2 88a8:0009 8100:0008"
+stack=8100:1/8100:2/8100:3/8100:4/8100:5/8100:6/8100:7
+check "and stacks of eight and nine" equal "$(arrive vm7 "8100:104/$stack" "8100:104/$stack/8100:4095")" \
+	"0 8100:0001 8100:0002 8100:0003 8100:0004 8100:0005 8100:0006 8100:0007, 1 8100:0001 8100:0002 8100:0003 8100:0004 8100:0005 8100:0006 8100:0007 8100:0fff"
 
 # ---- guests that tag ----
 

@@ -337,8 +337,10 @@ static struct frame *tagged_frame(const uint32_t *tags, unsigned count, bool ker
 	return frame;
 }
 
+#define C 0x81000001
+
 static const struct {
-	uint32_t tags[4];
+	uint32_t tags[8];
 	unsigned count;
 	int whose;
 	unsigned left; /* of the tags, when ours are off */
@@ -376,6 +378,12 @@ static const struct {
     {{0x91000005, 0x81000008}, 2, NOBODY, 0},
     {{0x91000005}, 1, NOBODY, 0},
     {{0x91000005, 0x81000007, 0x91000005, 0x81000007}, 4, O5_7, 2},
+    {{0x81000fff, 0x81000066}, 2, NOBODY, 0},
+    {{0x88a80fff, 0x81000007}, 2, NOBODY, 0},
+    /* Stacks of eight. */
+    {{0x81000066, 0x81000066, 0x81000fff, 0x88a80005, 0x81000007, C, C, C}, 8, V102, 7},
+    {{0x88a80005, 0x81000007, 0x88a80005, 0x81000007, C, C, C, C}, 8, S5_7, 6},
+    {{C, 0x81000066, C, C, C, C, C, C}, 8, NOBODY, 0},
 };
 
 #define TABLE_CASES (sizeof(table_cases) / sizeof(table_cases[0]))
