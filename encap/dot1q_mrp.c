@@ -161,17 +161,18 @@ static struct dot1q_mrp *mrp_get(struct dot1q_link *link)
  */
 static struct participant *participant_get(struct dot1q_mrp *m, enum mrp_protocol protocol)
 {
-	struct participant **p = &m->participant[protocol];
+	struct participant *p = m->participant[protocol];
 	const struct mac *mac = &m->link->uplink->mac;
 	uint32_t seed = (uint32_t)(mac->octet[3] << 16 | mac->octet[4] << 8 | mac->octet[5]);
 	bool mvrp = protocol != MRP_GVRP;
 
-	if (*p)
-		return *p;
-	*p = calloc(1, sizeof(**p));
-	if (*p)
-		mrp_init(&(*p)->mrp, mvrp, mvrp, seed ^ (uint32_t)now_of(m->link));
-	return *p;
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (p)
+		mrp_init(&p->mrp, mvrp, mvrp, seed ^ (uint32_t)now_of(m->link));
+	m->participant[protocol] = p;
+	return p;
 }
 
 /* What is listened to: only where something is declared. */
@@ -190,10 +191,9 @@ static void listen_to(struct dot1q_link *link)
 	dot1q_filter_later(link);
 }
 
-static void need(struct dot1q_mrp *m, enum mrp_protocol protocol, unsigned vid)
+static void need(const struct dot1q_mrp *m, struct participant *p, enum mrp_protocol protocol,
+		 unsigned vid)
 {
-	struct participant *p = m->participant[protocol];
-
 	if (p->needed[vid]++ == 0) {
 		mrp_join(&p->mrp, vid, now_of(m->link));
 		log_debug("uplink %s: %s: declaring VLAN %u", m->link->uplink->name,
@@ -201,10 +201,9 @@ static void need(struct dot1q_mrp *m, enum mrp_protocol protocol, unsigned vid)
 	}
 }
 
-static void need_no_more(struct dot1q_mrp *m, enum mrp_protocol protocol, unsigned vid)
+static void need_no_more(const struct dot1q_mrp *m, struct participant *p,
+			 enum mrp_protocol protocol, unsigned vid)
 {
-	struct participant *p = m->participant[protocol];
-
 	if (--p->needed[vid] == 0) {
 		mrp_leave(&p->mrp, vid, now_of(m->link));
 		log_debug("uplink %s: %s: withdrawing VLAN %u", m->link->uplink->name,
@@ -227,12 +226,15 @@ int dot1q_mrp_declare(struct dot1q *dot1q, const struct dot1q_conf *conf)
 			return -ENOMEM;
 	}
 	for (int i = 0; i < MRP_PROTOCOLS; i++) {
-		unsigned bit = 1u << i;
+		struct participant *p = m->participant[i];
+		unsigned changed = (protocols ^ dot1q->declares) & 1u << i;
 
-		if ((protocols & bit) && !(dot1q->declares & bit))
-			need(m, (enum mrp_protocol)i, vid);
-		else if (!(protocols & bit) && (dot1q->declares & bit))
-			need_no_more(m, (enum mrp_protocol)i, vid);
+		if (!p || !changed)
+			continue;
+		if (protocols & changed)
+			need(m, p, (enum mrp_protocol)i, vid);
+		else
+			need_no_more(m, p, (enum mrp_protocol)i, vid);
 	}
 	dot1q->declares = protocols;
 	listen_to(dot1q->link);
@@ -248,8 +250,10 @@ void dot1q_mrp_withdraw(struct dot1q *dot1q)
 	if (!dot1q->declares)
 		return;
 	for (int i = 0; i < MRP_PROTOCOLS; i++) {
-		if (dot1q->declares & 1u << i)
-			need_no_more(m, (enum mrp_protocol)i, vid);
+		struct participant *p = m->participant[i];
+
+		if (p && dot1q->declares & 1u << i)
+			need_no_more(m, p, (enum mrp_protocol)i, vid);
 	}
 	dot1q->declares = 0;
 	listen_to(dot1q->link);
