@@ -236,6 +236,16 @@ settle
 capture_end "$wire"
 check "nothing was withdrawn" equal "$(said "$n" | grep -Ec "mvrp.* $LEAVE\$|gvrp.* $GVRP_LEAVE\$")" 0
 
+on hostA ip link del eth0
+wait_until 5 waiting
+ip link add eth0 netns hostA type veth peer name eth0 netns peer
+lab_raise peer
+listen
+lab_raise hostA
+own=$(lab_mac hostA)
+says "and on another interface of that name, with its address" "mvrp 102 $JOIN" "mvrp 103 $JOIN" "gvrp 103 $GVRP_JOIN" "provider 200 $JOIN"
+capture_end "$wire"
+
 # ---- a successor, and the end ----
 
 listen
@@ -257,10 +267,35 @@ capture_end "$wire"
 last=$(said "$n" | awk '{ last[$1 " " $2] = $3 } END { for (key in last) print key, last[key] }' | sort | paste -sd,)
 check "and it is the last word" equal "$last" "gvrp 103 $GVRP_LEAVE,mvrp 102 $LEAVE,mvrp 103 $LEAVE,provider 200 $LEAVE"
 
+# ---- as many as there are ----
+
+{
+	uplink ''
+	echo 'segments = ('
+	for ((vid = 1; vid <= 4094; vid++)); do
+		[ "$vid" = 1 ] || echo ,
+		dot1q "s$vid" "$vid" 'mvrp = true; gvrp = true;'
+	done
+	echo ');'
+} | lab_config hostA
+listen
+lab_start hostA
+all_said() { # PROTOCOL EVENT
+	[ "$(said "$n" | grep -c "^$1 [0-9]* $2\$")" -ge 4094 ] && [ "$(distinct "$n" | tr , '\n' | grep -c "^$1 [0-9]* $2\$")" = 4094 ]
+}
+check "4094 VLANs are declared by MVRP" wait_until 20 all_said mvrp "$JOIN"
+check "and by GVRP" wait_until 20 all_said gvrp "$GVRP_JOIN"
+check "in one PDU of MVRP" equal \
+	"$(tshark -n -r "$LAB/wire$n.pcap" -Y "eth.src == $own && mrp-mvrp" -T fields -e mrp-mvrp.number_of_values 2>/dev/null | sort -u)" 4094
+lab_stop hostA
+check "and withdrawn" wait_until 20 all_said mvrp "$LEAVE"
+check "by GVRP, too" wait_until 20 all_said gvrp "$GVRP_LEAVE"
+capture_end "$wire"
+
 # ---- all of it ----
 
 for file in "$LAB"/wire*.pcap; do
-	odd=$(tshark -n -r "$file" -Y "eth.src == $own && (_ws.malformed || _ws.expert.severity >= 6291456)" 2>/dev/null)
+	odd=$(tshark -n -r "$file" -Y "eth.src != $neighbour && (_ws.malformed || _ws.expert.severity >= 6291456)" 2>/dev/null)
 	[ -z "$odd" ] || flunk "tshark finds nothing malformed in $(basename "$file")" "$odd"
 done
 pass "tshark finds nothing malformed in what hostA sent"
