@@ -128,6 +128,11 @@ struct encap_ops {
 	/* Whether frames that are longer than room() cannot be sent at all. */
 	bool no_fragments;
 
+	/* Whether only one process at a time can have it open, so that a switch has to
+	 * close it before its successor opens it. Others may be open twice, as long as
+	 * only one of the two reads and sends. */
+	bool exclusive;
+
 	/* Checks a parsed configuration by itself, with the segment's `id` (-1:
 	 * none was given). Touches nothing live. 0 or -EINVAL with a message. */
 	int (*check)(const struct encap_conf *conf, int64_t network_id, struct err *err);

@@ -221,6 +221,7 @@ const struct encap_ops vxlan_ops = {
     .schema = &vxlan_schema,
     .offloads = OFFLOAD_NONE,
     .has_hosts = true,
+    .exclusive = true,	  /* a port of UDP is one socket's */
     .no_fragments = true, /* RFC 7348 section 4.3 */
     .check = vxlan_check,
     .key = vxlan_key,

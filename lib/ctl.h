@@ -58,6 +58,19 @@ int ctl_server_open(struct ctl_server **server, struct ev_loop *loop, const char
 		    ctl_request_fn *fn, void *arg, struct err *err);
 
 /*
+ * The same with a descriptor that another process listens with at that path; it is
+ * taken only on success. -EINVAL with a message if it is something else.
+ */
+int ctl_server_adopt(struct ctl_server **server, struct ev_loop *loop, const char *path, int fd,
+		     ctl_request_fn *fn, void *arg, struct err *err);
+
+/* What it listens with; it remains the server's. */
+int ctl_server_fd(const struct ctl_server *server);
+
+/* Whether another process listens with it too: then closing leaves the socket's file. */
+void ctl_server_share(struct ctl_server *server, bool shared);
+
+/*
  * Closes all connections (generators are done, hangups told) and removes the
  * socket. Not from within a handler. NULL is fine.
  */

@@ -50,6 +50,7 @@ struct ctl_server {
 	struct list conns;
 	struct ctl_server_counters counters;
 	unsigned subscribers;
+	bool shared; /* another process listens too */
 };
 
 struct ctl_conn {
@@ -648,8 +649,22 @@ static void on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
 	ev_io_start(loop, &server->readable);
 }
 
-int ctl_server_open(struct ctl_server **out, struct ev_loop *loop, const char *path,
-		    ctl_request_fn *fn, void *arg, struct err *err)
+/* Whether it is a socket that listens at that path; then accepting does not block. */
+static bool listens_at(int fd, const struct sockaddr_un *addr)
+{
+	struct sockaddr_un own = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(own), int_len = sizeof(int);
+	int listens = 0;
+
+	return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_len) == 0 && listens &&
+	       getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sun_family == AF_UNIX &&
+	       strncmp(own.sun_path, addr->sun_path, sizeof(own.sun_path)) == 0;
+}
+
+/* With a socket that listens already, or -1. */
+static int server_make(struct ctl_server **out, struct ev_loop *loop, const char *path, int fd,
+		       ctl_request_fn *fn, void *arg, struct err *err)
 {
 	struct ctl_server *server = calloc(1, sizeof(*server));
 	size_t len = strlen(path);
@@ -668,9 +683,15 @@ int ctl_server_open(struct ctl_server **out, struct ev_loop *loop, const char *p
 		goto fail;
 	}
 	memcpy(server->addr.sun_path, path, len + 1);
-	server->fd = rc = ctl_listen(&server->addr, err);
+	if (fd < 0)
+		rc = ctl_listen(&server->addr, err);
+	else
+		rc = listens_at(fd, &server->addr)
+			 ? fd
+			 : err_set(err, EINVAL, "%s: another descriptor came", path);
 	if (rc < 0)
 		goto fail;
+	server->fd = rc;
 	server->loop = loop;
 	server->fn = fn;
 	server->arg = arg;
@@ -688,13 +709,36 @@ fail:
 	return rc;
 }
 
+int ctl_server_open(struct ctl_server **server, struct ev_loop *loop, const char *path,
+		    ctl_request_fn *fn, void *arg, struct err *err)
+{
+	return server_make(server, loop, path, -1, fn, arg, err);
+}
+
+int ctl_server_adopt(struct ctl_server **server, struct ev_loop *loop, const char *path, int fd,
+		     ctl_request_fn *fn, void *arg, struct err *err)
+{
+	return server_make(server, loop, path, fd, fn, arg, err);
+}
+
+int ctl_server_fd(const struct ctl_server *server)
+{
+	return server->fd;
+}
+
+void ctl_server_share(struct ctl_server *server, bool shared)
+{
+	server->shared = shared;
+}
+
 void ctl_server_close(struct ctl_server *server)
 {
 	if (!server)
 		return;
 	/* While this one still listens nobody else takes the path for a leftover. It
 	 * may fail: the folder can be another user's by now. */
-	(void)unlinkat(AT_FDCWD, server->addr.sun_path, 0); /* @syscall unlinkat */
+	if (!server->shared)
+		(void)unlinkat(AT_FDCWD, server->addr.sun_path, 0); /* @syscall unlinkat */
 	list_for_each_safe (&server->conns, it)
 		conn_free(container_of(it, struct ctl_conn, by_server));
 	ev_io_stop(server->loop, &server->readable);

@@ -17,8 +17,8 @@
 
 struct kept {
 	char *name;
-	int fd; /* -1: taken */
-	bool stored;
+	struct port_heritage heritage;
+	bool taken, stored;
 };
 
 struct inherit {
@@ -46,11 +46,9 @@ void inherit_destroy(struct inherit *inherit)
 	for (size_t i = 0; i < inherit->count; i++) {
 		struct kept *kept = inherit->kept[i];
 
-		if (kept->fd >= 0) {
-			if (kept->stored)
-				notify_unstore(kept->name);
-			close(kept->fd);
-		}
+		if (!kept->taken && kept->stored)
+			notify_unstore(kept->name);
+		port_heritage_clear(&kept->heritage);
 		free(kept->name);
 		free(kept);
 	}
@@ -71,42 +69,63 @@ static bool name_ok(const char *name)
 	return len > 0 && len <= INHERIT_NAME_MAX;
 }
 
+/* Makes room for a name. NULL when out of memory. */
+static struct kept *add_name(struct inherit *inherit, const char *name)
+{
+	struct kept **grown = realloc(inherit->kept, (inherit->count + 1) * sizeof(struct kept *));
+	struct kept *kept = NULL;
+
+	if (!grown)
+		return NULL;
+	inherit->kept = grown;
+	kept = calloc(1, sizeof(*kept));
+	if (kept)
+		kept->name = strdup(name);
+	if (!kept || !kept->name || names_add(inherit->names, name, kept) < 0) {
+		if (kept)
+			free(kept->name);
+		free(kept);
+		return NULL;
+	}
+	inherit->kept[inherit->count++] = kept;
+	inherit->left++;
+	return kept;
+}
+
 int inherit_add(struct inherit *inherit, const char *name, int fd, bool stored)
 {
-	struct kept *kept = NULL;
-	struct kept **grown;
+	struct kept *kept;
 	int ret = -EINVAL;
 
 	if (!name_ok(name))
 		goto fail;
 	ret = -ENOSPC;
-	if (inherit->count == INHERIT_MOST)
+	kept = names_find(inherit->names, name);
+	if (kept ? kept->taken || kept->heritage.count == PORT_HERITAGE_FDS
+		 : inherit->count == INHERIT_MOST)
 		goto fail;
 	ret = -ENOMEM;
-	grown = realloc(inherit->kept, (inherit->count + 1) * sizeof(struct kept *));
-	if (!grown)
+	if (!kept)
+		kept = add_name(inherit, name);
+	if (!kept)
 		goto fail;
-	inherit->kept = grown;
-	kept = calloc(1, sizeof(*kept));
-	if (kept)
-		kept->name = strdup(name);
-	if (!kept || !kept->name)
-		goto fail;
-	ret = names_add(inherit->names, name, kept);
-	if (ret < 0)
-		goto fail;
-	kept->fd = fd;
-	kept->stored = stored;
-	inherit->kept[inherit->count++] = kept;
-	inherit->left++;
+	kept->heritage.fd[kept->heritage.count++] = fd;
+	kept->stored |= stored;
 	return 0;
 
 fail:
-	if (kept)
-		free(kept->name);
-	free(kept);
 	close(fd);
 	return ret;
+}
+
+void inherit_set_state(struct inherit *inherit, const char *name, json_t *state)
+{
+	struct kept *kept = names_find(inherit->names, name);
+
+	if (!kept || kept->taken)
+		return;
+	json_decref(kept->heritage.state);
+	kept->heritage.state = json_incref(state);
 }
 
 /* A decimal number up to `max`; false if it is none. */
@@ -151,30 +170,41 @@ int inherit_listen(struct inherit *inherit, const char *pid, const char *count, 
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		(void)snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : 0),
 			       names);
-		/* A name twice, or one that is none: nothing of ours, and closed. */
+		/* A name that is none, or too often there: nothing of ours, and closed. */
 		(void)inherit_add(inherit, name, fd, true);
 		names += len + (names[len] == ':');
 	}
 	return 0;
 }
 
-int inherit_take(struct inherit *inherit, const char *name, bool *stored)
+int inherit_take(struct inherit *inherit, const char *name, struct port_heritage *heritage,
+		 bool *stored)
 {
 	struct kept *kept = inherit ? names_find(inherit->names, name) : NULL;
-	int fd = kept ? kept->fd : -1;
 
-	if (fd < 0)
-		return -1;
-	kept->fd = -1;
+	if (!kept || kept->taken)
+		return -ENOENT;
+	*heritage = kept->heritage;
+	memset(&kept->heritage, 0, sizeof(kept->heritage));
+	kept->taken = true;
 	inherit->left--;
 	if (stored)
 		*stored = kept->stored;
-	return fd;
+	return 0;
 }
 
 size_t inherit_left(const struct inherit *inherit)
 {
 	return inherit->left;
+}
+
+void inherit_each_left(const struct inherit *inherit, void (*fn)(void *arg, const char *name),
+		       void *arg)
+{
+	for (size_t i = 0; i < inherit->count; i++) {
+		if (!inherit->kept[i]->taken)
+			fn(arg, inherit->kept[i]->name);
+	}
 }
 
 bool inherit_port_name(const struct port_conf *conf, char name[INHERIT_PORT_NAME])

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptors of ports that outlived the process that opened them: handed over by
- * a predecessor, or kept by systemd's descriptor store. Each has a name that
- * says which port it belongs to and what interface that wants, so that a port
- * that was configured otherwise meanwhile does not get it.
+ * What outlived the process that opened it: descriptors of ports, and states that go
+ * with them, handed over by a predecessor or kept by systemd's descriptor store.
+ * Each has a name that says which port it belongs to and what that wants to be
+ * attached to, so that a port that was configured otherwise meanwhile does not get
+ * it. The descriptors of one port share a name.
  */
 #ifndef TVD_INHERIT_H
 #define TVD_INHERIT_H
 
+#include <assert.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,8 +21,11 @@
 #define INHERIT_MOST	 65536u
 #define INHERIT_STATE	 "state" /* the descriptor of what was saved, see saved.h */
 
-/* "port.", the port's name, a hash of its interface */
-#define INHERIT_PORT_NAME (NAME_MAX_LEN + 32)
+/* "port.", the port's name (a port of many has two parts and a '/'), '.', and a hash of
+ * what it is attached to */
+#define INHERIT_PORT_NAME (2 * NAME_MAX_LEN + 32)
+
+static_assert(INHERIT_PORT_NAME <= INHERIT_NAME_MAX + 1, "systemd takes the names of all ports");
 
 struct inherit;
 
@@ -30,10 +36,13 @@ struct inherit *inherit_create(void);
 void inherit_destroy(struct inherit *inherit);
 
 /*
- * Puts a descriptor, which is taken whatever happens. 0; -EINVAL for a name that
- * cannot be one, -EEXIST, -ENOMEM, -ENOSPC.
+ * Puts a descriptor, which is taken whatever happens, beside those of the same name. 0;
+ * -EINVAL for a name that cannot be one, -ENOMEM, -ENOSPC.
  */
 int inherit_add(struct inherit *inherit, const char *name, int fd, bool stored);
+
+/* Puts the state that goes with the descriptors of that name, if there are any. */
+void inherit_set_state(struct inherit *inherit, const char *name, json_t *state);
 
 /*
  * What systemd passes, from the values of $LISTEN_PID, $LISTEN_FDS and
@@ -45,11 +54,15 @@ int inherit_add(struct inherit *inherit, const char *name, int fd, bool stored);
 int inherit_listen(struct inherit *inherit, const char *pid, const char *count, const char *names,
 		   int first, struct err *err);
 
-/* The descriptor of that name, now the caller's, or -1. `stored` (may be NULL):
- * whether systemd has it. */
-int inherit_take(struct inherit *inherit, const char *name, bool *stored);
+/* All of that name, now the caller's. 0 or -ENOENT. `stored` (may be NULL): whether
+ * systemd has the descriptors too. */
+int inherit_take(struct inherit *inherit, const char *name, struct port_heritage *heritage,
+		 bool *stored);
 
+/* How many names nobody has taken, and which. */
 size_t inherit_left(const struct inherit *inherit);
+void inherit_each_left(const struct inherit *inherit, void (*fn)(void *arg, const char *name),
+		       void *arg);
 
 /* The name for the descriptor of a port of that configuration; false if the type
  * has none to pass on. */

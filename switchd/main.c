@@ -120,7 +120,10 @@ static void on_hup(struct ev_loop *loop, ev_signal *signal, int events)
 
 static void on_end(struct ev_loop *loop, ev_signal *signal, int events)
 {
+	struct switchd *sw = signal->data;
+
 	(void)events;
+	sw->told_to_end = true;
 	log_info("signal %d: ending", signal->signum);
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -166,19 +169,22 @@ static void stop_watchers(struct switchd *sw, struct signals *signals)
 
 /* ---- what a former process has left ---- */
 
-#define STATE_NONE (-1)
+#define STATE_NONE  (-1)
+#define DYING_TRIES 200
+#define DYING_US    10000
 
 struct heritage {
-	bool takeover;	     /* from a running predecessor */
-	struct saved *saved; /* what it knew */
-	int state;	     /* where this process saves what it knows, for the next */
+	bool asked;		  /* to take over from a running predecessor */
+	struct takeover takeover; /* that */
+	struct saved *saved;	  /* what it knew */
+	int state;		  /* where this process saves what it knows, for the next */
 };
 
 /* From systemd. Without it the switch starts all the same, as after a first boot. */
 static void take_from_systemd(struct switchd *sw, struct heritage *heritage)
 {
+	struct port_heritage file;
 	struct err err;
-	int fd;
 
 	if (inherit_listen(sw->inherit, getenv("LISTEN_PID"), getenv("LISTEN_FDS"),
 			   getenv("LISTEN_FDNAMES"), INHERIT_FIRST, &err) < 0)
@@ -186,14 +192,16 @@ static void take_from_systemd(struct switchd *sw, struct heritage *heritage)
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES");
-	fd = inherit_take(sw->inherit, INHERIT_STATE, NULL);
-	if (fd >= 0 && !heritage->takeover && saved_read(heritage->saved, fd, &err) < 0) {
+	if (inherit_take(sw->inherit, INHERIT_STATE, &file, NULL) < 0)
+		return;
+	if (!heritage->asked && saved_read(heritage->saved, file.fd[0], &err) < 0) {
 		log_warn("%s: only descriptors are kept", err.text);
 		saved_destroy(heritage->saved);
 		heritage->saved = saved_create();
 	}
-	if (fd >= 0)
-		close(fd);
+	port_heritage_clear(&file);
+	if (heritage->saved)
+		saved_states(heritage->saved, sw->inherit);
 }
 
 /* A file in memory that systemd keeps too: empty until this process ends in order,
@@ -212,22 +220,60 @@ static void prepare_state(struct heritage *heritage)
 static int take_over(struct switchd *sw, struct heritage *heritage, struct desired *desired,
 		     struct err *err)
 {
-	struct takeover takeover;
 	int ret;
 
-	if (!heritage->takeover) {
+	if (!heritage->asked) {
 		if (saved_objects(heritage->saved, desired, err) < 0)
 			log_warn("what switchctl had added is left out: %s", err->text);
 		return 0;
 	}
-	ret = takeover_ask(&takeover, desired->control, heritage->saved, sw->inherit, err);
+	ret = takeover_ask(&heritage->takeover, desired->control, heritage->saved, err);
 	if (ret < 0)
 		return ret;
 	ret = saved_objects(heritage->saved, desired, err);
-	if (ret == 0)
-		ret = takeover_go(&takeover, err);
-	takeover_close(&takeover);
-	return ret;
+	if (ret < 0)
+		return ret;
+	/* From here on the predecessor may have to go on with all that is touched. */
+	sw->port_host.succeeded = sw->encap_host.handed_over = true;
+	return takeover_go(&heritage->takeover, sw->inherit, err);
+}
+
+static int open_control(struct switchd *sw, struct heritage *heritage, const char *path,
+			struct err *err)
+{
+	int fd = heritage->takeover.control, ret = -EADDRINUSE;
+
+	if (fd < 0) {
+		/* A predecessor that has died closes its last descriptors just now. */
+		for (int tries = heritage->takeover.gone ? DYING_TRIES : 1;
+		     tries > 0 && ret == -EADDRINUSE; tries--) {
+			ret =
+			    ctl_server_open(&sw->control, sw->loop, path, control_request, sw, err);
+			if (ret == -EADDRINUSE && tries > 1)
+				(void)usleep(DYING_US);
+		}
+		return ret;
+	}
+	ret = ctl_server_adopt(&sw->control, sw->loop, path, fd, control_request, sw, err);
+	if (ret < 0)
+		return ret;
+	ctl_server_share(sw->control, true);
+	heritage->takeover.control = -1;
+	return 0;
+}
+
+/* All is ready: now it is this process that serves. */
+static int end_takeover(struct switchd *sw, struct heritage *heritage, struct err *err)
+{
+	int ret = takeover_serving(&heritage->takeover, sw->inherit, err);
+
+	if (ret < 0)
+		return ret;
+	sw->port_host.succeeded = sw->encap_host.handed_over = false;
+	ctl_server_share(sw->control, false);
+	list_for_each (&sw->ports, it)
+		container_of(it, struct port_runtime, link)->port->shared = false;
+	return 0;
 }
 
 /* Ports have what they could use, and the FDB has where to put what is known. */
@@ -240,9 +286,9 @@ static void end_heritage(struct switchd *sw, const struct heritage *heritage, si
 	sw->now = clock_ms();
 	entries = saved_fdb(heritage->saved, sw);
 	saved_relays(heritage->saved, sw);
-	if (heritage->takeover || descriptors || entries)
-		log_info("kept from before: %zu interfaces, %zu entries of the FDB",
-			 descriptors - left, entries);
+	if (heritage->asked || descriptors || entries)
+		log_info("kept from before: %zu ports, %zu entries of the FDB", descriptors - left,
+			 entries);
 }
 
 /* ---- from start to end ---- */
@@ -266,7 +312,7 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 						      desired->control, strlen(desired->control));
 	if (mkdir(desired->run_dir, 0755) == 0 && user[0])
 		(void)privileges_give(desired->run_dir, user);
-	ret = ctl_server_open(&sw->control, sw->loop, desired->control, control_request, sw, err);
+	ret = open_control(sw, heritage, desired->control, err);
 	if (ret < 0)
 		return ret;
 	if (user[0])
@@ -275,8 +321,8 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 	ret = commit(sw, desired, err);
 	if (ret < 0)
 		return ret;
-	ports_recover(sw);
-	end_heritage(sw, heritage, kept);
+	if (!heritage->asked)
+		ports_recover(sw);
 	prepare_state(heritage);
 	user = sw->desired.user;
 	if (user[0]) {
@@ -285,28 +331,43 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 			return ret;
 	}
 	sw->uid = geteuid();
-	return privileges_drop(seccomp, err);
+	ret = privileges_drop(seccomp, err);
+	if (ret == 0 && heritage->asked)
+		ret = end_takeover(sw, heritage, err);
+	if (ret == 0)
+		end_heritage(sw, heritage, kept);
+	return ret;
 }
 
-static void run(struct switchd *sw, struct heritage *heritage)
+/* Until it is told to end, or a successor serves: then the channel to that, else -1. */
+static int run(struct switchd *sw, struct heritage *heritage)
 {
+	int successor;
+
 	log_info("serving %s: %zu segments, %zu ports; control socket %s", sw->config_file,
 		 sw->desired.segments.count, sw->desired.ports.count, sw->desired.control);
 	notify_ready("serving");
-	ev_run(sw->loop, 0);
+	if (heritage->asked)
+		takeover_watch(&heritage->takeover, sw);
+	do {
+		ev_run(sw->loop, 0);
+		successor = sw->told_to_end ? -1 : takeover_hand_over(sw);
+	} while (!sw->told_to_end && successor < 0);
 	notify_stopping();
 	sw->now = clock_ms();
-	if (heritage->state >= 0 && saved_write(sw, heritage->state) < 0)
+	if (successor < 0 && heritage->state >= 0 && saved_write(sw, heritage->state) < 0)
 		log_warn("what was learned is not kept for the next start");
+	return successor;
 }
 
 static int serve(const char *config_file, struct desired *desired, bool takeover)
 {
-	struct heritage heritage = {takeover, saved_create(), STATE_NONE};
+	struct heritage heritage = {
+	    takeover, {.channel = -1, .control = -1}, saved_create(), STATE_NONE};
 	struct signals signals;
 	struct switchd sw;
 	struct err err = {""};
-	int ret = switchd_init(&sw, config_file), channel;
+	int ret = switchd_init(&sw, config_file), successor = -1;
 
 	sw.inherit = inherit_create();
 	if (!heritage.saved || !sw.inherit)
@@ -330,14 +391,17 @@ static int serve(const char *config_file, struct desired *desired, bool takeover
 	if (ret < 0)
 		log_error("cannot start: %s", err.text);
 	else
-		run(&sw, &heritage);
+		successor = run(&sw, &heritage);
 	stop_watchers(&sw, &signals);
-	channel = takeover_channel(&sw);
 	notify_close();
+	if (heritage.takeover.sw) /* its watcher is in the loop */
+		takeover_close(&heritage.takeover);
 	switchd_fini(&sw);
-	/* Not before: then the successor begins. */
-	if (channel >= 0)
-		close(channel);
+	/* Not before: then a successor opens what was open here; or a predecessor goes on,
+	 * and undoes what was left. */
+	if (successor >= 0)
+		close(successor);
+	takeover_close(&heritage.takeover);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -2,6 +2,8 @@
 #include "switchd/ports_links.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,42 +45,22 @@ void ports_changed(struct port *port)
 	event_port(port, port_state_name(port));
 }
 
-/* Goes on with what a former process had open, where there is such a thing. */
-static int adopt(struct port *port)
-{
-	struct port_runtime *rt = port->runtime;
-	char name[INHERIT_PORT_NAME];
-	bool stored = false;
-	int fd, ret;
-
-	if (!rt->sw->inherit || !inherit_port_name(port->conf, name))
-		return -ENOENT;
-	fd = inherit_take(rt->sw->inherit, name, &stored);
-	if (fd < 0)
-		return -ENOENT;
-	ret = port->ops->adopt(port, fd);
-	if (ret == 0) {
-		rt->stored = stored;
-		return 0;
-	}
-	log_info("port %s: what was kept of it is of no use (%s): it is made anew",
-		 port->conf->name, strerror(-ret));
-	if (stored)
-		notify_unstore(name);
-	close(fd);
-	return ret;
-}
-
-/* Has systemd keep the port's descriptor over a restart. */
+/* What systemd keeps of a port over a restart. */
 static void store(struct port *port)
 {
 	struct port_runtime *rt = port->runtime;
+	struct port_heritage heritage = {.count = 0};
 	char name[INHERIT_PORT_NAME];
 
-	if (rt->stored || !notify_listened() || !inherit_port_name(port->conf, name))
+	if (!port->ops->storable || !notify_listened() || !inherit_port_name(port->conf, name))
 		return;
-	notify_store(name, port->ops->handover(port));
-	rt->stored = true;
+	if (rt->stored)
+		notify_unstore(name);
+	port->ops->handover(port, &heritage);
+	for (unsigned i = 0; i < heritage.count; i++)
+		notify_store(name, heritage.fd[i]);
+	rt->stored = heritage.count > 0;
+	json_decref(heritage.state); /* that is written when all ends, see saved.h */
 }
 
 /* And no longer, unless it is the whole switch that ends. */
@@ -92,16 +74,63 @@ static void unstore(struct port *port)
 	rt->stored = false;
 }
 
+void ports_descriptors_changed(struct port *port)
+{
+	if (port->state)
+		store(port);
+}
+
+/* Goes on with what a former process had open, where there is such a thing. */
+static int adopt(struct port *port)
+{
+	struct port_runtime *rt = port->runtime;
+	struct port_heritage heritage;
+	char name[INHERIT_PORT_NAME];
+	bool stored = false, rest = false;
+	int ret;
+
+	if (!rt->sw->inherit || !inherit_port_name(port->conf, name) ||
+	    inherit_take(rt->sw->inherit, name, &heritage, &stored) < 0)
+		return -ENOENT;
+	for (unsigned i = 0; i < heritage.count; i++) {
+		int flags = fcntl(heritage.fd[i], F_GETFL);
+
+		(void)fcntl(heritage.fd[i], F_SETFL, flags | O_NONBLOCK);
+	}
+	ret = port->ops->adopt(port, &heritage);
+	for (unsigned i = 0; i < heritage.count; i++)
+		rest |= heritage.fd[i] >= 0;
+	port_heritage_clear(&heritage);
+	if (ret < 0) {
+		log_info("port %s: what was kept of it is of no use (%s): it is made anew",
+			 port->conf->name, strerror(-ret));
+		if (stored)
+			notify_unstore(name);
+		return ret;
+	}
+	port->shared = !stored;
+	rt->stored = stored;
+	if (!stored || rest)
+		store(port);
+	return 0;
+}
+
 static void try_open(struct port *port)
 {
 	struct port_runtime *rt = port->runtime;
 	char before[sizeof(port->why)];
+	int ret;
 
 	memcpy(before, port->why, sizeof(before));
 	membership_update_mtu(port);
-	if (adopt(port) == 0 || port->ops->open(port) == 0) {
+	ret = adopt(port);
+	if (ret < 0) {
+		ret = port->ops->open(port);
+		if (ret == 0)
+			store(port);
+	}
+	if (ret == 0) {
 		rt->retry_after = RETRY_FIRST;
-		store(port);
 		ports_changed(port);
 		membership_opened(port);
 		return;
@@ -139,9 +168,11 @@ static void close_port(struct port *port)
 
 	egress_flush_port(port);
 	ev_timer_stop(rt->sw->loop, &rt->retry);
+	port->shared |= rt->stored && rt->sw->ending;
 	unstore(port);
 	if (port->state)
 		port->ops->close(port);
+	port->shared = false;
 	port->up = false;
 }
 

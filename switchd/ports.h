@@ -11,6 +11,7 @@
 /* What port types call; to be put into switchd.port_host. */
 void ports_changed(struct port *port);
 void ports_lost(struct port *port, const char *why);
+void ports_descriptors_changed(struct port *port);
 
 /*
  * Makes a port with a copy of conf and tries to attach it; if that fails now it is

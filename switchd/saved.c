@@ -11,6 +11,7 @@
 
 #include "lib/ctl_line.h"
 #include "lib/names.h"
+#include "switchd/inherit.h"
 #include "switchd/membership.h"
 #include "switchd/relay.h"
 
@@ -148,14 +149,40 @@ static int write_out(int fd, struct ctl_buffer *buffer)
 	return 0;
 }
 
+/* The state of the next port that has one; NULL at the end. */
+static json_t *next_state(const struct switchd *sw, uint32_t *number)
+{
+	while (*number < sw->port_numbers) {
+		const struct port *port = sw->port_by_number[(*number)++];
+		struct port_heritage heritage = {.count = 0};
+		char name[INHERIT_PORT_NAME];
+
+		if (!port || !port->state || !port->runtime->stored ||
+		    !inherit_port_name(port->conf, name))
+			continue;
+		port->ops->handover(port, &heritage);
+		if (heritage.state)
+			return json_pack("{s:s, s:o}", "descriptor", name, "state", heritage.state);
+	}
+	return NULL;
+}
+
 int saved_write(const struct switchd *sw, int fd)
 {
 	struct saved_walk walk = {.begun = false};
 	struct ctl_buffer buffer = {0};
-	json_t *json;
+	bool walked = false;
+	uint32_t number = 0;
 	int ret = 0;
 
-	while (ret == 0 && (json = saved_next(&walk, sw))) {
+	while (ret == 0) {
+		json_t *json = walked ? NULL : saved_next(&walk, sw);
+
+		walked = !json;
+		if (!json)
+			json = next_state(sw, &number);
+		if (!json)
+			break;
 		ret = ctl_buffer_json(&buffer, "", json, "\n");
 		json_decref(json);
 		if (ret == 0 && ctl_buffer_len(&buffer) >= WRITE_AT)
@@ -183,7 +210,8 @@ struct entry {
 struct saved {
 	bool begun;
 	uint64_t then;
-	json_t *objects; /* {"kind", "object"}, in the order in which they came */
+	json_t *objects; /* {"kind", "owner", "object"}, in the order in which they came */
+	json_t *states;	 /* by name of descriptors */
 	json_t *relays;	 /* the same of relays */
 	struct entry *entries;
 	size_t count, room;
@@ -200,8 +228,9 @@ struct saved *saved_create(void)
 		return NULL;
 	saved->objects = json_array();
 	saved->relays = json_array();
+	saved->states = json_object();
 	saved->texts = names_create();
-	if (saved->objects && saved->relays && saved->texts)
+	if (saved->objects && saved->relays && saved->states && saved->texts)
 		return saved;
 	saved_destroy(saved);
 	return NULL;
@@ -217,6 +246,7 @@ void saved_destroy(struct saved *saved)
 	names_destroy(saved->texts);
 	json_decref(saved->objects);
 	json_decref(saved->relays);
+	json_decref(saved->states);
 	free(saved->entries);
 	free(saved);
 }
@@ -301,13 +331,11 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	return 0;
 }
 
-/* Who made an object; a predecessor may have known only one who could. NULL: nobody. */
+/* Who made an object. NULL: nobody who could. */
 static const char *owner_of(const json_t *json)
 {
 	const json_t *owner = json_object_get(json, "owner");
 
-	if (!owner)
-		return OWNER_CLI;
 	return json_is_string(owner) ? config_owner(json_string_value(owner)) : NULL;
 }
 
@@ -320,6 +348,18 @@ static int take_relay(struct saved *saved, const json_t *json, struct err *err)
 	    !json_is_string(json_object_get(json, "instance")))
 		return fail(err, "a relay without name, number or instance");
 	if (json_array_append(saved->relays, (json_t *)(uintptr_t)json) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+static int take_state(struct saved *saved, const json_t *json, struct err *err)
+{
+	const char *name = json_string_value(json_object_get(json, "descriptor"));
+	json_t *state = json_object_get(json, "state");
+
+	if (!name || !json_is_object(state))
+		return fail(err, "a state without a name");
+	if (json_object_set(saved->states, name, state) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -341,9 +381,11 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 		return take_entry(saved, json, err);
 	if (json_object_get(json, "relay"))
 		return take_relay(saved, json, err);
+	if (json_object_get(json, "descriptor"))
+		return take_state(saved, json, err);
 	if (!json_is_object(json_object_get(json, "object")) ||
 	    !json_is_string(json_object_get(json, "kind")) || !owner_of(json))
-		return fail(err, "neither an object nor an FDB entry");
+		return fail(err, "neither an object with an owner nor an FDB entry");
 	if (json_array_append(saved->objects, (json_t *)(uintptr_t)json) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	return 0;
@@ -389,6 +431,14 @@ int saved_read(struct saved *saved, int fd, struct err *err)
 		ret = fail(err, "it ends in the middle of a line");
 	ctl_buffer_clear(&buffer);
 	return ret;
+}
+
+void saved_states(const struct saved *saved, struct inherit *inherit)
+{
+	const char *name;
+	json_t *state;
+
+	json_object_foreach(saved->states, name, state) inherit_set_state(inherit, name, state);
 }
 
 int saved_objects(const struct saved *saved, struct desired *desired, struct err *err)

@@ -2,15 +2,17 @@
 /*
  * What a switch knows beyond its configuration file, as a sequence of JSON
  * objects: for a successor that takes over, and for the same service after a
- * restart. First {"saved": 1, "now": ms}, then
+ * restart. First {"saved": 2, "now": ms}, then
  *
  *	{"object": {...}, "kind": "port", "owner": "cli"}	what the file does not have
  *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
  *	{"relay": NAME, "number": N, "instance": HEX}	a relay that is active
+ *	{"descriptor": NAME, "state": {...}}	what goes with those descriptors, see inherit.h
  *
- * the latter with "port": NAME, or with "encap": TYPE, "uplink": NAME and, where
- * the encap knows hosts, "peer": ADDRESS. Captures and mirrors are not in it:
- * they belong to their readers.
+ * the second with "port": NAME, or with "encap": TYPE, "uplink": NAME and, where
+ * the encap knows hosts, "peer": ADDRESS; the last in a file alone: a successor gets
+ * it with the descriptors. Captures and mirrors are not in it: they belong to their
+ * readers.
  */
 #ifndef TVD_SAVED_H
 #define TVD_SAVED_H
@@ -19,7 +21,8 @@
 
 #include "switchd/switchd.h"
 
-#define SAVED_VERSION 1
+/* Of all that one process tells the next, the states of ports included. */
+#define SAVED_VERSION 2
 
 /* ---- to save ---- */
 
@@ -39,7 +42,8 @@ struct saved_walk {
  */
 json_t *saved_next(struct saved_walk *walk, const struct switchd *sw);
 
-/* Writes all of it to a file, an object a line. 0 or negative errno. */
+/* Writes all of it to a file, an object a line, and the states of ports. Not before the
+ * loop has ended. 0 or negative errno. */
 int saved_write(const struct switchd *sw, int fd);
 
 /* ---- to read it again ---- */
@@ -54,6 +58,9 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err);
 
 /* Takes in a whole file from its beginning. 0, also for an empty one; negative errno. */
 int saved_read(struct saved *saved, int fd, struct err *err);
+
+/* Puts the states of ports to the descriptors that they belong to. */
+void saved_states(const struct saved *saved, struct inherit *inherit);
 
 /* Adds what was made by others than the file, and checks the whole. 0, or negative
  * errno with `desired` as it was. */

@@ -288,6 +288,14 @@ void segment_encaps_restart(struct uplink *uplink)
 	}
 }
 
+void segment_encaps_yield(struct segment *segment)
+{
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (segment->encaps[i]->encap.ops->exclusive)
+			encap_close(segment->encaps[i]);
+	}
+}
+
 void segment_encaps_open(struct segment *segment)
 {
 	for (size_t i = 0; i < segment->encap_count; i++) {

@@ -29,6 +29,10 @@ void segment_encaps_close(struct uplink *uplink);
 /* Closes and opens the encaps on an uplink whose address family has changed. */
 void segment_encaps_restart(struct uplink *uplink);
 
+/* Closes those that only one process can have open, while a successor starts;
+ * segment_encaps_open() opens them again. What was learned stays. */
+void segment_encaps_yield(struct segment *segment);
+
 /* Opens what is not open: new encaps, and those that failed before, in part or as a whole. */
 void segment_encaps_open(struct segment *segment);
 

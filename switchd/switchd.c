@@ -76,6 +76,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->port_host.receive = forward_from_port;
 	sw->port_host.changed = ports_changed;
 	sw->port_host.lost = ports_lost;
+	sw->port_host.descriptors_changed = ports_descriptors_changed;
 	sw->port_host.interface_taken = ports_interface_taken;
 	return 0;
 }

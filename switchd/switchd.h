@@ -117,6 +117,7 @@ struct switchd {
 	struct inherit *inherit;   /* while it starts: descriptors of a former process */
 	struct handover *handover; /* while a successor takes over */
 	unsigned uid;		   /* who it runs as */
+	bool told_to_end;	   /* by a signal */
 	bool ending;		   /* ports are closed because the switch ends */
 };
 

@@ -9,16 +9,124 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/names.h"
+#include "switchd/egress.h"
+#include "switchd/ports.h"
+#include "switchd/ports_links.h"
+#include "switchd/segment.h"
 
 LOG_MODULE("takeover");
 
-#define PATIENCE 10.  /* seconds for which a successor may be silent */
-#define CHUNK	 100  /* items at a time */
-#define LET_GO_S 20   /* how long a predecessor may take to close everything */
-#define EPOLLS	 1024 /* where libev's instance is looked for */
+#define PATIENCE  10.	     /* seconds for which a successor may be silent before "go" */
+#define CHUNK	  100	     /* items at a time */
+#define PIECE	  16384u     /* bytes of a state in one message */
+#define SEND_BUF  (64 << 10) /* so bounds the descriptors that are under way at once */
+#define ANSWER_S  20	     /* how long a predecessor may be silent after "go" */
+#define STATE_MAX (4u << 20) /* bytes of JSON */
+#define EPOLLS	  1024	     /* where libev's instance is looked for */
 
-/* ---- the predecessor ---- */
+/* ---- the channel ---- */
+
+struct message {
+	char text[PIECE + 1];
+	size_t len;
+	int fd[PORT_HERITAGE_FDS];
+	unsigned fds;
+};
+
+static void set_timeout(int channel, int option, uint64_t ms)
+{
+	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000};
+
+	(void)setsockopt(channel, SOL_SOCKET, option, &tv, sizeof(tv)); /* @syscall setsockopt */
+}
+
+static bool says(const struct message *message, const char *word)
+{
+	return message->len == strlen(word) && memcmp(message->text, word, message->len) == 0;
+}
+
+/* The next message. Its length; 0: the other end is closed; or negative errno.
+ * @syscall recvmsg */
+static ssize_t receive(int channel, struct message *message, int flags)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(message->fd))];
+	} control;
+	struct iovec iov = {.iov_base = message->text, .iov_len = PIECE};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	bool reset = false;
+	ssize_t n;
+
+	message->fds = 0;
+	for (;;) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		n = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC | flags);
+		/* That it was closed with words unread is told before its last words. */
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			break;
+		reset |= errno == ECONNRESET;
+	}
+	if (n < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		size_t bytes = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    bytes > sizeof(message->fd))
+			continue;
+		memcpy(message->fd, CMSG_DATA(c), bytes);
+		message->fds = (unsigned)(bytes / sizeof(int));
+	}
+	message->len = (size_t)n;
+	message->text[n] = '\0';
+	return n;
+}
+
+static void close_descriptors(struct message *message)
+{
+	for (unsigned i = 0; i < message->fds; i++)
+		close(message->fd[i]);
+	message->fds = 0;
+}
+
+/* 0 or negative errno. @syscall sendmsg */
+static int say(int channel, const char *text, size_t len, const int *fds, unsigned count)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(PORT_HERITAGE_FDS * sizeof(int))];
+	} control = {.space = {0}};
+	struct iovec iov = {.iov_base = (char *)(uintptr_t)text, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (count) {
+		struct cmsghdr *cmsg = (struct cmsghdr *)&control;
+
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
+	}
+	do
+		n = sendmsg(channel, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int say_word(int channel, const char *word)
+{
+	return say(channel, word, strlen(word), NULL, 0);
+}
+
+/* ---- the predecessor, while it forwards ---- */
 
 struct handover {
 	struct switchd *sw;
@@ -27,11 +135,18 @@ struct handover {
 	ev_io io;
 	ev_timer patience;
 	struct saved_walk walk;
-	uint32_t port;	 /* the next */
 	bool generating; /* the connection still has it */
 	bool told;	 /* all of it */
 	bool go;
+	uint64_t until;	     /* when it goes on by itself */
+	struct names *ports; /* that were passed, by the names under which they were */
 };
+
+static void stop_watching(struct handover *handover)
+{
+	ev_io_stop(handover->sw->loop, &handover->io);
+	ev_timer_stop(handover->sw->loop, &handover->patience);
+}
 
 /* As long as the connection generates, it is the connection that frees it. */
 static void end(struct handover *handover)
@@ -39,49 +154,37 @@ static void end(struct handover *handover)
 	struct switchd *sw = handover->sw;
 
 	if (handover->channel >= 0) {
-		ev_io_stop(sw->loop, &handover->io);
-		ev_timer_stop(sw->loop, &handover->patience);
+		stop_watching(handover);
 		/* Whoever asked may hold this end too. */
-		if (sw->port_host.epoll >= 0)
-			(void)epoll_ctl(sw->port_host.epoll, EPOLL_CTL_DEL, handover->channel,
-					NULL); /* @syscall epoll_ctl */
-		close(handover->channel);
+		port_close_fd(&sw->port_host, handover->channel);
 		handover->channel = -1;
 	}
 	if (sw->handover == handover)
 		sw->handover = NULL;
-	if (!handover->generating)
-		free(handover);
-}
-
-/* recv(), by a system call that is made anyway. @syscall recvmsg */
-static ssize_t read_channel(int channel, char *text, size_t size, int flags)
-{
-	struct iovec iov = {.iov_base = text, .iov_len = size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	return recvmsg(channel, &msg, MSG_DONTWAIT | flags);
+	if (handover->generating)
+		return;
+	names_destroy(handover->ports);
+	free(handover);
 }
 
 static void on_channel(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct handover *handover = io->data;
-	char text[8];
-	ssize_t n = read_channel(handover->channel, text, sizeof(text), 0);
+	struct message message, more = {.fds = 0};
+	ssize_t n = receive(handover->channel, &message, MSG_DONTWAIT);
 
 	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	close_descriptors(&message);
+	if (n == -EAGAIN)
 		return;
-	if (n == (ssize_t)strlen(TAKEOVER_GO) && memcmp(text, TAKEOVER_GO, (size_t)n) == 0 &&
-	    handover->told && read_channel(handover->channel, text, sizeof(text), 0) < 0 &&
-	    errno == EAGAIN) {
-		log_info("process %d takes over: ending", (int)handover->pid);
+	if (n > 0 && says(&message, TAKEOVER_GO) && handover->told &&
+	    receive(handover->channel, &more, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN) {
 		handover->go = true;
-		handover->sw->encap_host.handed_over = true;
-		ev_io_stop(loop, io);
+		stop_watching(handover);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
+	close_descriptors(&more);
 	log_info("process %d does not take over after all: going on", (int)handover->pid);
 	end(handover);
 }
@@ -96,59 +199,13 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
 	end(handover);
 }
 
-/* 0; -EAGAIN: the successor has to read first. */
-static int send_descriptor(int channel, const char *name, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {.space = {0}};
-	struct iovec iov = {.iov_base = (char *)(uintptr_t)name, .iov_len = strlen(name)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (sendmsg(channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) /* @syscall sendmsg */
-		return 0;
-	return errno == EINTR || errno == ETOOMANYREFS || errno == ENOBUFS ? -EAGAIN : -errno;
-}
-
-/* Sends descriptors of up to `room` ports. 1: there are more; 0: all sent. */
-static int tell_ports(struct handover *handover, struct ctl_conn *conn, int room)
-{
-	const struct switchd *sw = handover->sw;
-
-	for (; handover->port < sw->port_numbers && room > 0; handover->port++) {
-		const struct port *port = sw->port_by_number[handover->port];
-		char name[INHERIT_PORT_NAME];
-		int ret;
-
-		if (!port || !port->state || !inherit_port_name(port->conf, name))
-			continue;
-		ret = send_descriptor(handover->channel, name, port->ops->handover(port));
-		if (ret == -EAGAIN)
-			return 1;
-		if (ret < 0)
-			return ret;
-		ctl_item(conn, json_pack("{s:s}", "descriptor", name));
-		room--;
-	}
-	return handover->port < sw->port_numbers;
-}
-
 /* From now on "go" counts: said before, it was said without knowing to what. */
 static void told_all(struct handover *handover, struct ctl_conn *conn)
 {
-	char text;
+	struct message message;
 
-	if (read_channel(handover->channel, &text, sizeof(text), MSG_PEEK) < 0)
-		handover->told = errno == EAGAIN;
+	handover->told = receive(handover->channel, &message, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN;
+	close_descriptors(&message);
 	if (!handover->told)
 		ctl_fail(conn, "the channel was spoken on, or closed, too soon");
 }
@@ -156,19 +213,11 @@ static void told_all(struct handover *handover, struct ctl_conn *conn)
 static bool next_items(void *state, struct ctl_conn *conn)
 {
 	struct handover *handover = state;
-	int ret;
 
 	if (handover->channel < 0) {
 		ctl_fail(conn, "the channel was closed");
 		return false;
 	}
-	ret = tell_ports(handover, conn, CHUNK);
-	if (ret < 0) {
-		ctl_fail(conn, "the channel: %s", strerror(-ret));
-		return false;
-	}
-	if (ret > 0)
-		return true;
 	for (int i = 0; i < CHUNK; i++) {
 		json_t *json = saved_next(&handover->walk, handover->sw);
 
@@ -225,26 +274,173 @@ void takeover_serve(struct switchd *sw, struct ctl_conn *conn, json_t *args, int
 	handover->pid = peer.pid;
 	handover->channel = *fd;
 	*fd = -1;
-	handover->generating = true;
 	ev_io_init(&handover->io, on_channel, handover->channel, EV_READ);
 	ev_timer_init(&handover->patience, on_patience, PATIENCE, 0.);
 	handover->io.data = handover->patience.data = handover;
+	handover->generating = true;
+	handover->ports = names_create();
+	if (!handover->ports) {
+		handover->generating = false;
+		end(handover);
+		ctl_fail(conn, "out of memory");
+		return;
+	}
 	ev_io_start(sw->loop, &handover->io);
 	ev_timer_start(sw->loop, &handover->patience);
 	sw->handover = handover;
 	ctl_generate(conn, next_items, items_done, handover);
 }
 
-int takeover_channel(struct switchd *sw)
+/* ---- the predecessor, while it stands still ---- */
+
+/* Says something as long as there is time. */
+static int pass(const struct handover *handover, const char *text, size_t len, const int *fds,
+		unsigned count)
+{
+	uint64_t now = clock_ms();
+
+	if (now >= handover->until)
+		return -ETIMEDOUT;
+	set_timeout(handover->channel, SO_SNDTIMEO, handover->until - now);
+	return say(handover->channel, text, len, fds, count);
+}
+
+static int pass_object(const struct handover *handover, json_t *object, const int *fds,
+		       unsigned count)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+	int ret = text ? pass(handover, text, strlen(text), fds, count) : -ENOMEM;
+
+	free(text);
+	json_decref(object);
+	return ret;
+}
+
+static int pass_heritage(struct handover *handover, const char *name,
+			 const struct port_heritage *heritage)
+{
+	char *state = heritage->state ? json_dumps(heritage->state, JSON_COMPACT) : NULL;
+	size_t len = state ? strlen(state) : 0;
+	int ret = pass_object(handover,
+			      json_pack("{s:s, s:i, s:I}", "port", name, "fds",
+					(int)heritage->count, "state", (json_int_t)len),
+			      heritage->fd, heritage->count);
+
+	for (size_t at = 0; ret == 0 && at < len; at += PIECE)
+		ret = pass(handover, state + at, len - at < PIECE ? len - at : PIECE, NULL, 0);
+	free(state);
+	return ret;
+}
+
+static int pass_port(struct handover *handover, struct port *port)
+{
+	struct port_heritage heritage = {.count = 0};
+	char name[INHERIT_PORT_NAME];
+	int ret = 0;
+
+	if (!port->state || !inherit_port_name(port->conf, name))
+		return 0;
+	port->ops->handover(port, &heritage);
+	if (heritage.count)
+		ret = names_add(handover->ports, name, port);
+	if (heritage.count && ret == 0) {
+		port->shared = true;
+		ret = pass_heritage(handover, name, &heritage);
+	}
+	json_decref(heritage.state);
+	return ret;
+}
+
+static int pass_all(struct handover *handover)
+{
+	struct switchd *sw = handover->sw;
+	int fd = ctl_server_fd(sw->control), size = SEND_BUF, ret;
+
+	(void)setsockopt(handover->channel, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	ret = pass_object(handover, json_pack("{s:b}", "control", 1), &fd, 1);
+	for (uint32_t i = 0; i < sw->port_numbers && ret == 0; i++) {
+		if (sw->port_by_number[i])
+			ret = pass_port(handover, sw->port_by_number[i]);
+	}
+	return ret ? ret : pass_object(handover, json_pack("{s:b}", "end", 1), NULL, 0);
+}
+
+/* Until the successor serves. 0 or negative errno. */
+static int wait_for_serving(struct handover *handover)
+{
+	struct message message;
+
+	for (;;) {
+		uint64_t now = clock_ms();
+		struct port *port;
+		ssize_t n;
+
+		if (now >= handover->until)
+			return -ETIMEDOUT;
+		set_timeout(handover->channel, SO_RCVTIMEO, handover->until - now);
+		n = receive(handover->channel, &message, 0);
+		close_descriptors(&message);
+		if (n <= 0)
+			return n == 0 ? -EPIPE : n == -EAGAIN ? -ETIMEDOUT : (int)n;
+		if (says(&message, TAKEOVER_SERVING))
+			return 0;
+		if (strncmp(message.text, TAKEOVER_LEFT, strlen(TAKEOVER_LEFT)) != 0)
+			return -EPROTO;
+		/* Nobody goes on with that one: it ends with this process, in order. */
+		port = names_find(handover->ports, message.text + strlen(TAKEOVER_LEFT));
+		if (port)
+			port->shared = false;
+	}
+}
+
+/* Of the loop's watchers none is called meanwhile: nothing is read, sent, or timed. */
+static void stand_still(struct switchd *sw)
+{
+	egress_flush(sw);
+	list_for_each (&sw->segments, it)
+		segment_encaps_yield(container_of(it, struct segment, link));
+	ctl_server_share(sw->control, true);
+}
+
+static void go_on(struct switchd *sw)
+{
+	ctl_server_share(sw->control, false);
+	list_for_each (&sw->ports, it)
+		container_of(it, struct port_runtime, link)->port->shared = false;
+	sw->now = clock_ms();
+	list_for_each (&sw->segments, it)
+		segment_encaps_open(container_of(it, struct segment, link));
+	ports_recover(sw);
+}
+
+int takeover_hand_over(struct switchd *sw)
 {
 	struct handover *handover = sw->handover;
-	int channel;
+	int ret, channel;
 
 	if (!handover || !handover->go)
 		return -1;
+	log_info("process %d takes over: standing still", (int)handover->pid);
+	handover->until = clock_ms() + TAKEOVER_FREEZE_MS;
+	stand_still(sw);
+	ret = pass_all(handover);
+	if (ret == 0)
+		ret = wait_for_serving(handover);
+	/* A word that cannot be said was not heard, and the successor is no more. */
+	if (ret == 0)
+		ret = pass(handover, TAKEOVER_YOURS, strlen(TAKEOVER_YOURS), NULL, 0);
+	if (ret < 0) {
+		log_info("process %d does not take over after all (%s): going on",
+			 (int)handover->pid, ret == -EPIPE ? "it has gone" : strerror(-ret));
+		set_timeout(handover->channel, SO_SNDTIMEO, 1);
+		(void)say_word(handover->channel, TAKEOVER_MINE);
+		end(handover);
+		go_on(sw);
+		return -1;
+	}
+	log_info("process %d serves: ending", (int)handover->pid);
+	sw->port_host.succeeded = sw->encap_host.handed_over = true;
 	channel = handover->channel;
-	ev_io_stop(sw->loop, &handover->io);
-	ev_timer_stop(sw->loop, &handover->patience);
 	handover->channel = -1;
 	end(handover);
 	return channel;
@@ -273,71 +469,29 @@ int takeover_epoll(void)
 
 /* ---- the successor ---- */
 
-/* The descriptor that an item speaks of. */
-static int receive_descriptor(int channel, const char *name, struct inherit *inherit,
-			      struct err *err)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	char text[INHERIT_NAME_MAX + 1] = "";
-	struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *cmsg = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	int fd;
-
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
-	    cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return err_set(err, EPROTO, "the descriptor of %.80s did not come", name);
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	if ((size_t)n != strlen(name) || memcmp(text, name, (size_t)n) != 0) {
-		close(fd);
-		return err_set(err, EPROTO, "the descriptor of %.80s is another's", name);
-	}
-	if (inherit_add(inherit, name, fd, false) < 0)
-		return err_set(err, EPROTO, "the descriptor of %.80s cannot be kept", name);
-	return 0;
-}
-
 /* 1: the answer goes on; 0: that was its end. */
-static int take_line(const struct takeover *takeover, const json_t *line, struct saved *saved,
-		     struct inherit *inherit, struct err *err)
+static int take_line(const json_t *line, struct saved *saved, struct err *err)
 {
 	const json_t *item = json_object_get(line, "item");
 	const char *error = json_string_value(json_object_get(line, "error"));
-	const char *name = json_string_value(json_object_get(item, "descriptor"));
 	int ret;
 
 	if (json_is_true(json_object_get(line, "ok")))
 		return 0;
 	if (!item)
 		return err_set(err, EPROTO, "it refuses: %.300s", error ? error : "without a word");
-	ret = name ? receive_descriptor(takeover->channel, name, inherit, err)
-		   : saved_take(saved, item, err);
+	ret = saved_take(saved, item, err);
 	return ret < 0 ? ret : 1;
 }
 
-/* From when a descriptor is asked for until the predecessor has let go of it. */
-static void set_patience(int fd, int seconds)
-{
-	struct timeval tv = {.tv_sec = seconds};
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-}
-
-int takeover_ask(struct takeover *takeover, const char *path, struct saved *saved,
-		 struct inherit *inherit, struct err *err)
+int takeover_ask(struct takeover *takeover, const char *path, struct saved *saved, struct err *err)
 {
 	struct ctl_client *client;
 	int pair[2], ret;
 	struct err why;
 
-	takeover->channel = -1;
+	memset(takeover, 0, sizeof(*takeover));
+	takeover->channel = takeover->control = -1;
 	ret = ctl_client_open(&client, path, &why);
 	if (ret < 0)
 		return err_set(err, -ret, "there is nobody to take over from: %.300s", why.text);
@@ -346,7 +500,6 @@ int takeover_ask(struct takeover *takeover, const char *path, struct saved *save
 		goto out;
 	}
 	takeover->channel = pair[0];
-	set_patience(takeover->channel, LET_GO_S);
 	ret = ctl_client_send(client, "takeover", json_pack("{s:i}", "version", SAVED_VERSION),
 			      pair[1], &why);
 	close(pair[1]);
@@ -355,7 +508,7 @@ int takeover_ask(struct takeover *takeover, const char *path, struct saved *save
 	while (ret > 0) {
 		json_t *line = ctl_client_read(client, &why);
 
-		ret = line ? take_line(takeover, line, saved, inherit, &why) : -EPROTO;
+		ret = line ? take_line(line, saved, &why) : -EPROTO;
 		json_decref(line);
 	}
 	if (ret < 0) {
@@ -368,25 +521,192 @@ out:
 	return ret;
 }
 
-int takeover_go(struct takeover *takeover, struct err *err)
+/* The bytes that follow a message, as JSON; NULL with *n: see receive(). */
+static json_t *receive_state(int channel, size_t len, struct message *message, ssize_t *n)
 {
-	char text[8];
+	char *text = malloc(len);
+	size_t have = 0;
+	json_t *state = NULL;
+
+	*n = text ? 1 : -ENOMEM;
+	while (*n > 0 && have < len) {
+		*n = receive(channel, message, 0);
+		close_descriptors(message);
+		if (*n > 0 && (size_t)*n > len - have)
+			*n = -EPROTO;
+		if (*n <= 0)
+			break;
+		memcpy(text + have, message->text, message->len);
+		have += message->len;
+	}
+	if (*n > 0) {
+		state = json_loadb(text, len, 0, NULL);
+		if (!state)
+			*n = -EPROTO;
+	}
+	free(text);
+	return state;
+}
+
+/* Takes the descriptors of a message, and what belongs to them. See receive(). */
+static ssize_t take_port(const struct takeover *takeover, const json_t *object,
+			 struct message *message, struct inherit *inherit)
+{
+	const char *name = json_string_value(json_object_get(object, "port"));
+	json_int_t len = json_integer_value(json_object_get(object, "state"));
+	ssize_t n = (ssize_t)message->len;
+	json_t *state;
+
+	if (json_integer_value(json_object_get(object, "fds")) != message->fds || len < 0 ||
+	    len > (json_int_t)STATE_MAX) {
+		close_descriptors(message);
+		return -EPROTO;
+	}
+	for (unsigned i = 0; i < message->fds; i++) {
+		int ret = inherit_add(inherit, name, message->fd[i], false);
+
+		if (ret < 0)
+			n = ret;
+	}
+	message->fds = 0;
+	if (n <= 0 || len == 0)
+		return n;
+	state = receive_state(takeover->channel, (size_t)len, message, &n);
+	if (state)
+		inherit_set_state(inherit, name, state);
+	json_decref(state);
+	return n;
+}
+
+/* One message with what belongs to it: as receive(), but 1 at the end of all. */
+static ssize_t take_message(struct takeover *takeover, struct inherit *inherit, bool *last)
+{
+	struct message message;
+	ssize_t n = receive(takeover->channel, &message, 0);
+	json_t *object = n > 0 ? json_loadb(message.text, message.len, 0, NULL) : NULL;
+
+	if (n <= 0)
+		return n;
+	if (says(&message, TAKEOVER_MINE)) {
+		n = -ECANCELED;
+	} else if (json_is_string(json_object_get(object, "port"))) {
+		n = take_port(takeover, object, &message, inherit);
+	} else if (json_is_true(json_object_get(object, "control")) && message.fds == 1 &&
+		   takeover->control < 0) {
+		takeover->control = message.fd[0];
+		message.fds = 0;
+	} else if (json_is_true(json_object_get(object, "end"))) {
+		*last = true;
+	} else {
+		n = -EPROTO;
+	}
+	close_descriptors(&message);
+	json_decref(object);
+	return n;
+}
+
+static int gone(struct takeover *takeover)
+{
+	log_warn("the predecessor has died on the way: going on with what it has handed over");
+	takeover->gone = true;
+	return 0;
+}
+
+int takeover_go(struct takeover *takeover, struct inherit *inherit, struct err *err)
+{
+	bool last = false;
+	int ret = say_word(takeover->channel, TAKEOVER_GO);
+
+	if (ret < 0)
+		return err_set(err, -ret, "the predecessor has given up waiting: %s",
+			       strerror(-ret));
+	set_timeout(takeover->channel, SO_RCVTIMEO, ANSWER_S * 1000u);
+	while (!last) {
+		ssize_t n = take_message(takeover, inherit, &last);
+
+		if (n == 0)
+			return gone(takeover);
+		if (n < 0)
+			return err_set(err, (int)-n, "the predecessor does not hand over: %s",
+				       strerror((int)-n));
+	}
+	return 0;
+}
+
+static void say_left(void *arg, const char *name)
+{
+	char text[sizeof(TAKEOVER_LEFT) + INHERIT_NAME_MAX];
+	int n = snprintf(text, sizeof(text), TAKEOVER_LEFT "%s", name);
+
+	(void)say(*(int *)arg, text, (size_t)n, NULL, 0);
+}
+
+int takeover_serving(struct takeover *takeover, const struct inherit *inherit, struct err *err)
+{
+	struct message message;
 	ssize_t n;
 
-	if (send(takeover->channel, TAKEOVER_GO, strlen(TAKEOVER_GO), MSG_NOSIGNAL) < 0)
-		return err_set(err, errno, "the predecessor has given up waiting: %s",
-			       strerror(errno));
-	do {
-		n = recv(takeover->channel, text, sizeof(text), 0);
-	} while (n < 0 && errno == EINTR);
-	if (n > 0 || (n < 0 && errno != ECONNRESET))
-		return err_set(err, EPROTO, "the predecessor does not let go");
-	return 0;
+	if (takeover->gone)
+		return 0;
+	inherit_each_left(inherit, say_left, &takeover->channel);
+	(void)say_word(takeover->channel, TAKEOVER_SERVING);
+	/* From now on only the predecessor knows which of the two it is, or its end. */
+	set_timeout(takeover->channel, SO_RCVTIMEO, 0);
+	n = receive(takeover->channel, &message, 0);
+	close_descriptors(&message);
+	if (n == 0)
+		return gone(takeover);
+	if (n > 0 && says(&message, TAKEOVER_YOURS))
+		return 0;
+	return err_set(err, ECANCELED,
+		       "the predecessor goes on: this process was not ready in time");
+}
+
+static void predecessor_is_gone(struct switchd *sw)
+{
+	list_for_each (&sw->segments, it)
+		segment_encaps_open(container_of(it, struct segment, link));
+	list_for_each (&sw->ports, it)
+		port_retry(container_of(it, struct port_runtime, link)->port);
+	ports_recover(sw);
+}
+
+static void on_gone(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct takeover *takeover = io->data;
+	struct message message;
+
+	(void)loop;
+	(void)events;
+	if (receive(takeover->channel, &message, MSG_DONTWAIT) == -EAGAIN)
+		return;
+	close_descriptors(&message);
+	takeover_close(takeover);
+	predecessor_is_gone(takeover->sw);
+}
+
+void takeover_watch(struct takeover *takeover, struct switchd *sw)
+{
+	takeover->sw = sw;
+	if (takeover->gone) {
+		takeover_close(takeover);
+		predecessor_is_gone(sw);
+		return;
+	}
+	ev_io_init(&takeover->io, on_gone, takeover->channel, EV_READ);
+	takeover->io.data = takeover;
+	ev_io_start(sw->loop, &takeover->io);
 }
 
 void takeover_close(struct takeover *takeover)
 {
-	if (takeover->channel >= 0)
-		close(takeover->channel);
+	if (takeover->channel < 0)
+		return;
+	if (takeover->sw && ev_is_active(&takeover->io))
+		ev_io_stop(takeover->sw->loop, &takeover->io);
+	close(takeover->channel);
 	takeover->channel = -1;
+	if (takeover->control >= 0)
+		close(takeover->control);
+	takeover->control = -1;
 }

@@ -281,6 +281,19 @@ static int open_udp(const struct dgram_conf *conf, struct err *err)
 		       strerror(code));
 }
 
+static void start(struct port *port, struct dgram *dgram)
+{
+	dgram->port = port;
+	ev_io_init(&dgram->io, on_readable, dgram->fd, EV_READ);
+	dgram->io.data = dgram;
+	ev_io_start(port->host->loop, &dgram->io);
+	port->state = dgram;
+	port->offloads = OFFLOAD_NONE;
+	port->up = false;
+	(void)snprintf(port->why, sizeof(port->why), "nobody has been heard at %.100s yet",
+		       conf_of(port->conf)->remote);
+}
+
 static int dgram_open(struct port *port)
 {
 	const struct dgram_conf *conf = conf_of(port->conf);
@@ -289,7 +302,6 @@ static int dgram_open(struct port *port)
 
 	if (!dgram)
 		return -ENOMEM;
-	dgram->port = port;
 	dgram->fd = conf->path ? open_unix(dgram, conf, &err) : open_udp(conf, &err);
 	if (dgram->fd < 0) {
 		int ret = dgram->fd;
@@ -299,16 +311,58 @@ static int dgram_open(struct port *port)
 		return ret;
 	}
 	socket_set_buffers(dgram->fd, SOCKET_BUFFER);
-	ev_io_init(&dgram->io, on_readable, dgram->fd, EV_READ);
-	dgram->io.data = dgram;
-	ev_io_start(port->host->loop, &dgram->io);
-	port->state = dgram;
-	port->offloads = OFFLOAD_NONE;
-	port->up = false;
-	(void)snprintf(port->why, sizeof(port->why), "nobody has been heard at %.100s yet",
-		       conf->remote);
+	start(port, dgram);
 	return 0;
 }
+
+/* What must hold of a socket that somebody hands us: it is bound where we would be. */
+static int examine(int fd, const struct dgram_conf *conf)
+{
+	struct sockaddr_storage local;
+
+	if (conf->path)
+		return socket_is_bound_file(fd, SOCK_DGRAM, conf->path) ? 0 : -EINVAL;
+	(void)socket_endpoint(conf->local, &local);
+	return socket_is_bound(fd, SOCK_DGRAM, &local) ? 0 : -EINVAL;
+}
+
+/* What waits in the socket is not lost, and its peer never finds nobody there. */
+static int dgram_adopt(struct port *port, struct port_heritage *heritage)
+{
+	const struct dgram_conf *conf = conf_of(port->conf);
+	int pid = 0, uid = 0, up = false, ret = examine(heritage->fd[0], conf);
+	struct dgram *dgram;
+
+	if (ret < 0)
+		return ret;
+	dgram = calloc(1, sizeof(*dgram));
+	if (!dgram)
+		return -ENOMEM;
+	dgram->named = conf->path != NULL;
+	if (dgram->named)
+		(void)unix_address(&dgram->to, conf->remote);
+	dgram->fd = port_heritage_take(heritage, 0);
+	start(port, dgram);
+	if (json_unpack(heritage->state, "{s:b, s:i, s:i}", "up", &up, "pid", &pid, "uid", &uid) <
+	    0)
+		return 0;
+	dgram->peer = (struct ucred){.pid = pid, .uid = (uid_t)uid};
+	if (up)
+		is_there(dgram);
+	return 0;
+}
+
+static void dgram_handover(const struct port *port, struct port_heritage *heritage)
+{
+	const struct dgram *dgram = port->state;
+
+	heritage->fd[heritage->count++] = dgram->fd;
+	heritage->state = json_pack("{s:b, s:i, s:i}", "up", port->up, "pid", (int)dgram->peer.pid,
+				    "uid", (int)dgram->peer.uid);
+}
+
+static const char *const dgram_identity[] = {"path", "remote", "mode", "group", NULL};
+static const char *const udp_identity[] = {"local", "remote", NULL};
 
 static void dgram_close(struct port *port)
 {
@@ -316,9 +370,9 @@ static void dgram_close(struct port *port)
 	struct dgram *dgram = port->state;
 
 	ev_io_stop(port->host->loop, &dgram->io);
-	if (conf->path)
+	if (conf->path && !port->shared)
 		socket_remove_file(conf->path);
-	close(dgram->fd);
+	port_close_fd(port->host, dgram->fd);
 	free(dgram);
 	port->state = NULL;
 }
@@ -352,6 +406,10 @@ const struct port_ops dgram_ops = {
     .check = dgram_check,
     .conflict = dgram_conflict,
     .open = dgram_open,
+    .adopt = dgram_adopt,
+    .handover = dgram_handover,
+    .identity = dgram_identity,
+    .storable = true,
     .reconf = dgram_reconf,
     .close = dgram_close,
     .send = dgram_send,
@@ -364,6 +422,10 @@ const struct port_ops udp_ops = {
     .check = dgram_check,
     .conflict = dgram_conflict,
     .open = dgram_open,
+    .adopt = dgram_adopt,
+    .handover = dgram_handover,
+    .identity = udp_identity,
+    .storable = true,
     .reconf = dgram_reconf,
     .close = dgram_close,
     .send = dgram_send,

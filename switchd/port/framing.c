@@ -55,6 +55,12 @@ bool framing_partial(const struct framing *framing)
 	return framing->end > framing->begin;
 }
 
+size_t framing_held(const struct framing *framing, const uint8_t **data)
+{
+	*data = framing->bytes ? framing->bytes + framing->begin : NULL;
+	return framing->end - framing->begin;
+}
+
 void framing_header(size_t len, uint8_t header[FRAMING_HEADER])
 {
 	header[0] = (uint8_t)(len >> 24);

@@ -36,8 +36,9 @@ void framing_put(struct framing *framing, size_t n);
  */
 int framing_next(struct framing *framing, const uint8_t **data, size_t *len);
 
-/* Whether it holds the beginning of a frame. */
+/* Whether it holds the beginning of a frame; and how many bytes of it, at *data. */
 bool framing_partial(const struct framing *framing);
+size_t framing_held(const struct framing *framing, const uint8_t **data);
 
 /* What stands in front of a frame of that length. */
 void framing_header(size_t len, uint8_t header[FRAMING_HEADER]);

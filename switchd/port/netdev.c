@@ -452,30 +452,25 @@ fail:
 	return ret;
 }
 
-static int netdev_open(struct port *port)
+/* The interface that the configuration names, if it may be taken. */
+static int find(struct port *port, struct rtnl_link *link)
 {
 	const struct netdev_conf *conf = conf_of(port->conf);
-	struct netdev *netdev;
-	struct rtnl_link link;
-	int ret = rtnl_get_link(port->host->rtnl, conf->interface, &link);
+	int ret = rtnl_get_link(port->host->rtnl, conf->interface, link);
 
-	if (ret < 0) {
-		(void)snprintf(port->why, sizeof(port->why), "waiting for interface %s: %s",
-			       conf->interface, strerror(-ret));
-		return ret;
-	}
-	ret = may_take(port, &link);
-	if (ret < 0)
-		return ret;
-	netdev = calloc(1, sizeof(*netdev));
-	if (!netdev)
-		return -ENOMEM;
+	if (ret == 0)
+		return may_take(port, link);
+	(void)snprintf(port->why, sizeof(port->why), "waiting for interface %s: %s",
+		       conf->interface, strerror(-ret));
+	return ret;
+}
+
+/* With a socket that hears: what is left to do. */
+static void start(struct port *port, struct netdev *netdev, const struct rtnl_link *found)
+{
+	struct rtnl_link link = *found;
+
 	netdev->port = port;
-	ret = attach(port, netdev, &link);
-	if (ret < 0) {
-		free(netdev);
-		return ret;
-	}
 	ev_io_init(&netdev->io, on_readable, netdev->fd, EV_READ);
 	netdev->io.data = netdev;
 	ev_io_start(port->host->loop, &netdev->io);
@@ -483,9 +478,79 @@ static int netdev_open(struct port *port)
 	port->ifindex = link.ifindex;
 	port->offloads = OFFLOAD_ALL;
 	/* It may have been raised just now. */
-	(void)rtnl_get_link(port->host->rtnl, conf->interface, &link);
+	(void)rtnl_get_link(port->host->rtnl, conf_of(port->conf)->interface, &link);
 	follow(port, &link);
+}
+
+static int netdev_open(struct port *port)
+{
+	struct netdev *netdev;
+	struct rtnl_link link;
+	int ret = find(port, &link);
+
+	if (ret < 0)
+		return ret;
+	netdev = calloc(1, sizeof(*netdev));
+	if (!netdev)
+		return -ENOMEM;
+	ret = attach(port, netdev, &link);
+	if (ret < 0) {
+		free(netdev);
+		return ret;
+	}
+	start(port, netdev, &link);
 	return 0;
+}
+
+/* What must hold of a socket that somebody hands us: it hears this interface, with our
+ * header. @syscall getsockopt */
+static int examine(int fd, unsigned ifindex)
+{
+	struct sockaddr_ll addr = {.sll_family = AF_UNSPEC};
+	socklen_t len = sizeof(addr), int_len = sizeof(int);
+	int header = 0;
+
+	if (!port_is_socket(fd, AF_PACKET, SOCK_RAW))
+		return -ENOTSOCK;
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	    addr.sll_ifindex != (int)ifindex || addr.sll_protocol != htons(ETH_P_ALL))
+		return -ENODEV;
+	if (getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &header, &int_len) < 0 || !header)
+		return -EINVAL;
+	return 0;
+}
+
+/* The socket goes on hearing, and what it holds already is not lost. */
+static int netdev_adopt(struct port *port, struct port_heritage *heritage)
+{
+	struct netdev *netdev;
+	struct rtnl_link link;
+	struct err err;
+	int ret = find(port, &link);
+
+	if (ret == 0)
+		ret = examine(heritage->fd[0], link.ifindex);
+	if (ret < 0)
+		return ret;
+	netdev = calloc(1, sizeof(*netdev));
+	if (!netdev)
+		return -ENOMEM;
+	/* It is up, and changes only if somebody has pulled it down. */
+	ret = shield_raise(port->host->rtnl, &link, port->host->instance, &err);
+	if (ret < 0) {
+		free(netdev);
+		return ret;
+	}
+	netdev->fd = port_heritage_take(heritage, 0);
+	start(port, netdev, &link);
+	return 0;
+}
+
+static void netdev_handover(const struct port *port, struct port_heritage *heritage)
+{
+	const struct netdev *netdev = port->state;
+
+	heritage->fd[heritage->count++] = netdev->fd;
 }
 
 static void netdev_link(struct port *port, const struct rtnl_link *link)
@@ -506,12 +571,15 @@ static void netdev_close(struct port *port)
 	struct netdev *netdev = port->state;
 
 	ev_io_stop(port->host->loop, &netdev->io);
-	close(netdev->fd);
-	shield_lower(port->host->rtnl, port->ifindex, port->host->instance);
+	port_close_fd(port->host, netdev->fd);
+	if (!port->shared && !port->host->succeeded)
+		shield_lower(port->host->rtnl, port->ifindex, port->host->instance);
 	free(netdev);
 	port->ifindex = 0;
 	port->state = NULL;
 }
+
+static const char *const netdev_identity[] = {"interface", NULL};
 
 static int netdev_reconf(struct port *port, const struct port_conf *common)
 {
@@ -547,6 +615,10 @@ const struct port_ops netdev_ops = {
     .check = netdev_check,
     .conflict = netdev_conflict,
     .open = netdev_open,
+    .adopt = netdev_adopt,
+    .handover = netdev_handover,
+    .identity = netdev_identity,
+    .storable = false, /* the shield has to go when it ends */
     .reconf = netdev_reconf,
     .interface = netdev_interface,
     .wants = netdev_wants,

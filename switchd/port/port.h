@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/conf.h"
 #include "lib/err.h"
@@ -42,6 +43,12 @@ struct port_host {
 	void (*receive)(struct port *port, struct frame_batch *batch);
 	/* port->up has changed (the port type sets it and port->why before). */
 	void (*changed)(struct port *port);
+	/* What handover() gives has changed: a peer has connected, or left. */
+	void (*descriptors_changed)(struct port *port);
+	/* Another process serves now, and this one ends. What a port has done to the
+	 * system, and a port of the successor may rely on, stays as it is; the
+	 * successor undoes what nobody uses any more. */
+	bool succeeded;
 	/* The guest's interface is gone for good: close the port and try anew.
 	 * May close the port before it returns: touch nothing afterwards. */
 	void (*lost)(struct port *port, const char *why);
@@ -73,6 +80,10 @@ struct port {
 	struct mac mac;		      /* of the guest\'s interface; zero: not known here */
 	unsigned mtu;	  /* to set on the interface if its `mtu` is not given; 0: leave */
 	unsigned ifindex; /* of the existing interface that it has taken; 0: none */
+	/* Its descriptors are another process's too, which may go on with them after
+	 * this one: close leaves alone what outlives a descriptor, such as the file of
+	 * a socket. */
+	bool shared;
 	struct stats stats;
 	struct frame_batch out; /* to be sent at the end of this turn */
 
@@ -86,6 +97,19 @@ struct port {
 /* Packets that may become of what a port reads at once: its turn ends soon after, for
  * the sake of all others. */
 #define PORT_READ_SEGMENTS 512u
+
+/*
+ * What is needed to go on with a port that another process had open. A port type says
+ * in its own words what its state is: no more than the next process of the same version
+ * of the saved state (saved.h) needs, in JSON, bytes as text (port_bytes_to_json()).
+ */
+#define PORT_HERITAGE_FDS 4
+
+struct port_heritage {
+	int fd[PORT_HERITAGE_FDS];
+	unsigned count;
+	struct json_t *state; /* NULL: none */
+};
 
 #define PORT_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
 
@@ -105,19 +129,37 @@ struct port_ops {
 	 * a reason in port->why and nothing left open: the host tries again later. */
 	int (*open)(struct port *port);
 
-	/* The same with a descriptor that a former process had opened for a port of
-	 * the same identity. 0 and the descriptor is the port's; or negative errno,
-	 * with nothing left open and the descriptor the caller's still: then the
-	 * port is opened anew. NULL: there is nothing to adopt. */
-	int (*adopt)(struct port *port, int fd);
+	/*
+	 * The same with what a former process had open for a port of the same
+	 * identity. Descriptors come in any order, so that a port with several has to
+	 * tell them apart, and any may be missing: each is checked for what it is.
+	 * After a crash the state is missing too. Those that the port keeps it
+	 * replaces by -1; the caller closes the rest. 0; or negative errno with
+	 * nothing of it closed, kept or left open: then the port is opened anew.
+	 * While this runs, the former process may be there still and may have to go
+	 * on: nothing is read from a descriptor, sent to it, or shut down. NULL:
+	 * there is nothing to adopt.
+	 */
+	int (*adopt)(struct port *port, struct port_heritage *heritage);
 
-	/* The descriptor of an open port from which another process could go on; it
-	 * stays the port's. NULL: none. */
-	int (*handover)(const struct port *port);
+	/*
+	 * Adds to an empty heritage the descriptors of an open port from which another
+	 * process could go on, which stay the port's (no more than
+	 * PORT_HERITAGE_FDS; none: there is nothing now), and its state, a new
+	 * reference. Called between two turns of the loop, when all that could be
+	 * sent is sent; the port is then closed, or goes on as if nothing had been.
+	 * NULL: a port of this type is opened anew.
+	 */
+	void (*handover)(const struct port *port, struct port_heritage *heritage);
 
-	/* With both: the keys that say which interface it is, and where; a
-	 * descriptor fits as long as they say the same. Ends with NULL. */
+	/* With both: the keys that say what it is, and where; a heritage fits as long
+	 * as they say the same. Ends with NULL. */
 	const char *const *identity;
+
+	/* Whether descriptors are of use when for a while nobody has the port open, as
+	 * from systemd's store: not where the port does more to the system than to
+	 * hold them, which it has to undo when it ends. */
+	bool storable;
 
 	/* Applies a changed configuration to an open port (port->conf is still the
 	 * former). 0; or PORT_RESTART: close and open me. NULL: always restart. */
@@ -218,6 +260,22 @@ const struct port_ops *port_ops_at(size_t i);
 /* Whether a port's configuration and another say the same for all keys that are its
  * type's own; for reconf. */
 bool port_own_keys_equal(const struct port *port, const struct port_conf *other);
+
+/* Bytes as a text, and back: their number, or -1 for what is none or does not fit. */
+struct json_t *port_bytes_to_json(const uint8_t *bytes, size_t len);
+ssize_t port_bytes_from_json(const struct json_t *json, uint8_t *bytes, size_t size);
+
+/* Closes the descriptors that nobody took, and frees the state. */
+void port_heritage_clear(struct port_heritage *heritage);
+
+/* Takes a descriptor out, when it is kept. */
+int port_heritage_take(struct port_heritage *heritage, unsigned i);
+
+/* Whether a descriptor is a socket of that domain and type. */
+bool port_is_socket(int fd, int domain, int type);
+
+/* Closes a descriptor that another process, or systemd, may hold as well. */
+void port_close_fd(const struct port_host *host, int fd);
 
 /* Whether a text can name an interface (of a wildcard: with '*' at its end). */
 bool port_ifname_ok(const char *name);

@@ -8,14 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/addr.h"
 #include "lib/unix_bind.h"
+#include "switchd/port/port.h"
 
 #define GROUP_FILE     "/etc/group"
 #define GROUP_FILE_MAX (1u << 20)
 #define MODE_DEFAULT   0600
+#define SOCKET_TEXT    (ADDR_STRLEN + 16) /* "[ADDRESS]:PORT" */
 
 /* ---- what keys hold ---- */
 
@@ -223,6 +226,36 @@ int socket_bind_file(const char *path, int type, const char *mode_text, const ch
 void socket_remove_file(const char *path)
 {
 	(void)unlinkat(AT_FDCWD, path, 0);
+}
+
+/* ---- sockets of a former process ---- */
+
+bool socket_is_bound(int fd, int type, const struct sockaddr_storage *at)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	char have[SOCKET_TEXT], want[SOCKET_TEXT];
+
+	if (!port_is_socket(fd, at->ss_family, type) ||
+	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return false;
+	(void)socket_endpoint_format(&own, have, sizeof(have));
+	(void)socket_endpoint_format(at, want, sizeof(want));
+	return strcmp(have, want) == 0;
+}
+
+bool socket_is_bound_file(int fd, int type, const char *path)
+{
+	struct sockaddr_un own = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(own);
+	struct stat st;
+
+	if (!port_is_socket(fd, AF_UNIX, type) ||
+	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return false;
+	/* A path of full length has no end. */
+	return strncmp(own.sun_path, path, sizeof(own.sun_path)) == 0 && lstat(path, &st) == 0 &&
+	       S_ISSOCK(st.st_mode);
 }
 
 /* Beyond the system's limit a privilege is needed that a user namespace lacks.

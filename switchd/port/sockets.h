@@ -6,6 +6,7 @@
 #ifndef TVD_SOCKETS_H
 #define TVD_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -33,6 +34,13 @@ int socket_bind_file(const char *path, int type, const char *mode, const char *g
 
 /* Removes it, on the way out. */
 void socket_remove_file(const char *path);
+
+/*
+ * Whether a descriptor that somebody hands us is a socket of that type bound to that
+ * address; to that path, where its file must be there still. At start-up only.
+ */
+bool socket_is_bound(int fd, int type, const struct sockaddr_storage *at);
+bool socket_is_bound_file(int fd, int type, const char *path);
 
 /* A buffer as large as may be. */
 void socket_set_buffers(int fd, int bytes);

@@ -118,13 +118,13 @@ static void next_later(struct stream *stream)
 
 static void hang_up(struct stream *stream)
 {
-	struct ev_loop *loop = stream->port->host->loop;
+	const struct port_host *host = stream->port->host;
 
 	if (stream->fd < 0)
 		return;
-	ev_io_stop(loop, &stream->reading);
-	ev_io_stop(loop, &stream->writing);
-	close(stream->fd);
+	ev_io_stop(host->loop, &stream->reading);
+	ev_io_stop(host->loop, &stream->writing);
+	port_close_fd(host, stream->fd);
 	stream->fd = -1;
 	stream->connecting = stream->broken = false;
 	stream->peer[0] = '\0';
@@ -149,8 +149,10 @@ static void lose(struct stream *stream, const char *why)
 		       is_client(conf) ? "connecting to" : "waiting for a peer at", place_of(conf),
 		       why);
 	next_later(stream);
-	if (was_up)
-		port->host->changed(port);
+	if (!was_up)
+		return;
+	port->host->changed(port);
+	port->host->descriptors_changed(port);
 }
 
 /* ---- receiving ---- */
@@ -389,7 +391,16 @@ static void established(struct stream *stream, const struct sockaddr_storage *fr
 	ev_io_start(port->host->loop, &stream->reading);
 	port->up = true;
 	port->why[0] = '\0';
+}
+
+/* The same, in the midst of things. */
+static void comes(struct stream *stream, const struct sockaddr_storage *from)
+{
+	struct port *port = stream->port;
+
+	established(stream, from);
 	port->host->changed(port);
+	port->host->descriptors_changed(port);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
@@ -412,7 +423,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	}
 	(void)socket_endpoint(conf_of(stream->port->conf)->remote, &to);
-	established(stream, &to);
+	comes(stream, &to);
 }
 
 static void hold(struct stream *stream, int fd)
@@ -444,7 +455,7 @@ static void connect_now(struct stream *stream)
 	}
 	hold(stream, fd);
 	if (connect(fd, (const struct sockaddr *)&to, len) == 0) {
-		established(stream, &to);
+		comes(stream, &to);
 	} else if (errno == EINPROGRESS) {
 		stream->connecting = true;
 		ev_io_start(stream->port->host->loop, &stream->writing);
@@ -474,7 +485,7 @@ static void on_caller(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	}
 	hold(stream, fd);
-	established(stream, &from);
+	comes(stream, &from);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -508,6 +519,13 @@ static int listen_tcp(const char *local, struct err *err)
 	return err_set(err, code, "cannot listen at %s: %s", local, strerror(code));
 }
 
+static void watch_callers(struct stream *stream, int fd)
+{
+	stream->listen_fd = fd;
+	ev_io_set(&stream->listening, fd, EV_READ);
+	ev_io_start(stream->port->host->loop, &stream->listening);
+}
+
 static int start_listening(struct stream *stream, struct err *err)
 {
 	const struct stream_conf *conf = conf_of(stream->port->conf);
@@ -517,7 +535,6 @@ static int start_listening(struct stream *stream, struct err *err)
 
 	if (fd < 0)
 		return fd;
-	stream->listen_fd = fd;
 	if (listen(fd, 4) < 0) {
 		int code = errno;
 
@@ -525,21 +542,17 @@ static int start_listening(struct stream *stream, struct err *err)
 		return err_set(err, code, "cannot listen at %s: %s", place_of(conf),
 			       strerror(code));
 	}
-	ev_io_init(&stream->listening, on_caller, fd, EV_READ);
-	stream->listening.data = stream;
-	ev_io_start(stream->port->host->loop, &stream->listening);
+	watch_callers(stream, fd);
 	return 0;
 }
 
-static int stream_open(struct port *port)
+/* Without any descriptor. NULL when out of memory. */
+static struct stream *create(struct port *port)
 {
-	const struct stream_conf *conf = conf_of(port->conf);
 	struct stream *stream = calloc(1, sizeof(*stream));
-	struct err err = {""};
-	int ret;
 
 	if (!stream)
-		return -ENOMEM;
+		return NULL;
 	stream->port = port;
 	stream->fd = stream->listen_fd = -1;
 	stream->pause_seconds = PAUSE_FIRST;
@@ -551,6 +564,30 @@ static int stream_open(struct port *port)
 	ev_timer_init(&stream->pause, on_pause_over, 0., 0.);
 	stream->listening.data = stream->reading.data = stream->writing.data = stream;
 	stream->pause.data = stream;
+	return stream;
+}
+
+static void start(struct stream *stream)
+{
+	const struct stream_conf *conf = conf_of(stream->port->conf);
+	struct port *port = stream->port;
+
+	port->state = stream;
+	port->offloads = OFFLOAD_NONE;
+	port->up = false;
+	(void)snprintf(port->why, sizeof(port->why), "%s %.120s",
+		       is_client(conf) ? "connecting to" : "waiting for a peer at", place_of(conf));
+}
+
+static int stream_open(struct port *port)
+{
+	const struct stream_conf *conf = conf_of(port->conf);
+	struct stream *stream = create(port);
+	struct err err = {""};
+	int ret;
+
+	if (!stream)
+		return -ENOMEM;
 	if (!is_client(conf)) {
 		ret = start_listening(stream, &err);
 		if (ret < 0) {
@@ -559,15 +596,144 @@ static int stream_open(struct port *port)
 			return ret;
 		}
 	}
-	port->state = stream;
-	port->offloads = OFFLOAD_NONE;
-	port->up = false;
-	(void)snprintf(port->why, sizeof(port->why), "%s %.120s",
-		       is_client(conf) ? "connecting to" : "waiting for a peer at", place_of(conf));
+	start(stream);
 	if (is_client(conf))
 		connect_now(stream);
 	return 0;
 }
+
+/* ---- from one process to the next ---- */
+
+/* Which of the descriptors that somebody hands us is which. -1: none. */
+struct found {
+	int listening, connection;
+};
+
+static bool is_listener(int fd, const struct stream_conf *conf)
+{
+	struct sockaddr_storage at;
+
+	if (is_client(conf))
+		return false;
+	if (conf->path)
+		return socket_is_bound_file(fd, SOCK_STREAM, conf->path);
+	(void)socket_endpoint(conf->local, &at);
+	return socket_is_bound(fd, SOCK_STREAM, &at);
+}
+
+static struct found sort_out(const struct port_heritage *heritage, const struct stream_conf *conf)
+{
+	struct found found = {-1, -1};
+
+	for (unsigned i = 0; i < heritage->count; i++) {
+		struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+		int fd = heritage->fd[i], listens = 0;
+		socklen_t len = sizeof(listens), peer_len = sizeof(peer);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+			continue;
+		if (listens && is_listener(fd, conf))
+			found.listening = (int)i;
+		else if (!listens && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+			 (peer.ss_family == AF_UNIX) == (conf->path != NULL) &&
+			 port_is_socket(fd, peer.ss_family, SOCK_STREAM))
+			found.connection = (int)i;
+	}
+	return found;
+}
+
+/* What was read and written in part. After a crash there is none: then most likely all
+ * frames were whole, and else the connection ends soon. */
+static int restore(struct stream *stream, const json_t *state)
+{
+	const json_t *in = json_object_get(state, "in"), *out = json_object_get(state, "out");
+	ssize_t n;
+
+	if (json_string_length(in)) {
+		size_t room;
+		uint8_t *at = framing_room(&stream->in, &room);
+
+		n = at ? port_bytes_from_json(in, at, room) : -1;
+		if (n < 0)
+			return -EINVAL;
+		framing_put(&stream->in, (size_t)n);
+	}
+	if (json_string_length(out)) {
+		stream->out = malloc(QUEUE_BYTES);
+		n = stream->out ? port_bytes_from_json(out, stream->out, QUEUE_BYTES) : -1;
+		if (n < 0)
+			return -EINVAL;
+		stream->out_end = (size_t)n;
+	}
+	return 0;
+}
+
+static void resume(struct stream *stream, int fd)
+{
+	struct ev_loop *loop = stream->port->host->loop;
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(peer);
+
+	hold(stream, fd);
+	(void)getpeername(fd, (struct sockaddr *)&peer, &len);
+	established(stream, &peer);
+	if (stream->out_end)
+		ev_io_start(loop, &stream->writing);
+}
+
+static int stream_adopt(struct port *port, struct port_heritage *heritage)
+{
+	const struct stream_conf *conf = conf_of(port->conf);
+	struct found found = sort_out(heritage, conf);
+	struct stream *stream;
+	struct err err = {""};
+	int ret = -EINVAL;
+
+	if (found.listening < 0 && found.connection < 0)
+		return ret;
+	stream = create(port);
+	if (!stream)
+		return -ENOMEM;
+	ret = found.connection >= 0 ? restore(stream, heritage->state) : 0;
+	if (ret == 0 && found.listening >= 0)
+		watch_callers(stream, heritage->fd[found.listening]);
+	else if (ret == 0 && !is_client(conf))
+		ret = start_listening(stream, &err);
+	if (ret < 0) {
+		framing_clear(&stream->in);
+		free(stream->out);
+		free(stream);
+		return ret;
+	}
+	if (found.listening >= 0)
+		(void)port_heritage_take(heritage, (unsigned)found.listening);
+	start(stream);
+	if (found.connection >= 0)
+		resume(stream, port_heritage_take(heritage, (unsigned)found.connection));
+	return 0;
+}
+
+static void stream_handover(const struct port *port, struct port_heritage *heritage)
+{
+	const struct stream *stream = port->state;
+	size_t unsent = stream->out_end - stream->out_begin, held;
+	const uint8_t *data;
+
+	if (stream->listen_fd >= 0)
+		heritage->fd[heritage->count++] = stream->listen_fd;
+	if (!port->up || stream->broken)
+		return;
+	heritage->fd[heritage->count++] = stream->fd;
+	held = framing_held(&stream->in, &data);
+	heritage->state = json_pack(
+	    "{s:o, s:o}", "in", port_bytes_to_json(data, held), "out",
+	    port_bytes_to_json(stream->out ? stream->out + stream->out_begin : NULL, unsent));
+}
+
+static const char *const stream_identity[] = {"path", "local", "remote", "connect",
+					      "mode", "group", NULL};
+
+/* ---- the end ---- */
 
 static void stream_close(struct port *port)
 {
@@ -579,9 +745,9 @@ static void stream_close(struct port *port)
 	ev_io_stop(port->host->loop, &stream->listening);
 	if (stream->listen_fd >= 0) {
 		/* While it still listens nobody takes the file for a leftover. */
-		if (conf->path)
+		if (conf->path && !port->shared)
 			socket_remove_file(conf->path);
-		close(stream->listen_fd);
+		port_close_fd(port->host, stream->listen_fd);
 	}
 	free(stream);
 	port->state = NULL;
@@ -613,6 +779,10 @@ const struct port_ops stream_ops = {
     .check = stream_check,
     .conflict = stream_conflict,
     .open = stream_open,
+    .adopt = stream_adopt,
+    .handover = stream_handover,
+    .identity = stream_identity,
+    .storable = true,
     .reconf = stream_reconf,
     .close = stream_close,
     .send = stream_send,

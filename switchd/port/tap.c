@@ -10,7 +10,6 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -401,10 +400,11 @@ static int examine(int fd)
 	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-static int tap_adopt(struct port *port, int fd)
+static int tap_adopt(struct port *port, struct port_heritage *heritage)
 {
 	const struct tap_conf *conf = conf_of(port->conf);
 	struct rtnl_link link = {.ifindex = 0};
+	int fd = heritage->fd[0];
 	struct tap *tap;
 	int ret = examine(fd);
 
@@ -417,7 +417,7 @@ static int tap_adopt(struct port *port, int fd)
 	tap = calloc(1, sizeof(*tap));
 	if (!tap)
 		return -ENOMEM;
-	tap->fd = fd;
+	tap->fd = port_heritage_take(heritage, 0);
 	tap->host_port = !conf->netns;
 	tap->ifindex = link.ifindex;
 	start_reading(port, tap);
@@ -426,11 +426,11 @@ static int tap_adopt(struct port *port, int fd)
 	return 0;
 }
 
-static int tap_handover(const struct port *port)
+static void tap_handover(const struct port *port, struct port_heritage *heritage)
 {
 	const struct tap *tap = port->state;
 
-	return tap->fd;
+	heritage->fd[heritage->count++] = tap->fd;
 }
 
 static void tap_close(struct port *port)
@@ -438,10 +438,7 @@ static void tap_close(struct port *port)
 	struct tap *tap = port->state;
 
 	ev_io_stop(port->host->loop, &tap->io);
-	/* A successor, or systemd, may hold it as well. */
-	if (port->host->epoll >= 0)
-		(void)epoll_ctl(port->host->epoll, EPOLL_CTL_DEL, tap->fd, NULL);
-	close(tap->fd);
+	port_close_fd(port->host, tap->fd);
 	free(tap);
 	port->state = NULL;
 }
@@ -486,6 +483,7 @@ const struct port_ops tap_ops = {
     .adopt = tap_adopt,
     .handover = tap_handover,
     .identity = tap_identity,
+    .storable = true,
     .reconf = tap_reconf,
     .interface = tap_interface,
     .mtu_changed = tap_mtu_changed,

@@ -50,13 +50,13 @@ def well():
     assert b'"ok":true' in sock.recv(4096)
 
 
-good = {"version": 1}
+good = {"version": 2}
 stream = socket.socketpair()
 null = os.open("/dev/null", os.O_RDWR)
 refused([], good)
 refused([null], good)
 refused([stream[0].fileno()], good)
-for version in (0, 2, "1", None, [], 1e9):
+for version in (0, 1, 3, "2", None, [], 1e9):
     refused([pair()[0].fileno()], {"version": version})
 well()
 for words in (b"", b"g", b"gone", b"go away", b"x" * 5000):

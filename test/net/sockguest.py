@@ -6,6 +6,7 @@ sockguest.py guest NETNS MAC WAY ADDRESS...   a TAP eth0 in NETNS, joined to a s
     where an address is a path or HOST:PORT; connections are made again when lost
 sockguest.py odd WHAT AT                      a stream's peer, see ODD
 sockguest.py foreign AT COUNT                 datagrams of a stranger to a UNIX socket
+sockguest.py halves, shout, listen_for_host   see there
 """
 import ctypes
 import fcntl
@@ -67,6 +68,7 @@ class Stream:
         return self.sock.fileno()
 
     def lost(self):
+        print("lost", flush=True)
         self.sock.close()
         self.sock = self.again()
 
@@ -97,14 +99,15 @@ class Datagrams:
     def recv(self):
         try:
             return self.sock.recv(70000)
-        except OSError:
+        except OSError as error:
+            print("refused", error, flush=True)
             return b""
 
     def send(self, frame):
         try:
             self.sock.sendto(frame, self.peer)
-        except OSError:
-            pass  # the switch is away: QEMU goes on, too
+        except OSError as error:
+            print("refused", error, flush=True)  # the switch is away: QEMU goes on, too
 
 
 def enter(path):
@@ -183,6 +186,60 @@ def stay(what, at):
         time.sleep(100)
 
 
+def halves(at, middle):
+    """Says half a frame and reads nothing, until the file `middle` is there; then the
+    other half, and reads all that has come. Prints how many frames came, if each is
+    whole and numbered in order, as those of shout() are."""
+    sock = connect(at)
+    sock.sendall(GOOD[:30])
+    print("half", flush=True)
+    while not os.path.exists(middle):
+        time.sleep(0.02)
+    sock.sendall(GOOD[30:] + GOOD)
+    count, last = 0, -1
+    sock.settimeout(2)
+    try:
+        while True:
+            frame = whole(sock, struct.unpack(">I", whole(sock, 4))[0])
+            if frame[12:14] != b"\x88\xb5":
+                continue
+            number = struct.unpack(">I", frame[14:18])[0]
+            assert len(frame) == 1014 and number > last, (len(frame), number, last)
+            count, last = count + 1, number
+    except TimeoutError:
+        print("frames", count, flush=True)
+
+
+def shout(interface, count):
+    """Broadcasts numbered frames."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((interface, 0))
+    for number in range(int(count)):
+        sock.send(FRAME[:14] + struct.pack(">I", number) + bytes(996))
+
+
+def listen_for_host(interface, target, stop):
+    """Asks by ARP for an address of the switch's host all the time until the file `stop`
+    is there; prints how often, and how many answers came."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+    sock.bind((interface, 0x0806))
+    sock.settimeout(0.001)
+    mac = sock.getsockname()[4]
+    ask = (b"\xff" * 6 + mac + b"\x08\x06\0\1\x08\0\6\4\0\1" + mac + bytes([10, 0, 0, 99]) +
+           bytes(6) + socket.inet_aton(target))
+    asked = answers = 0
+    print("ready", flush=True)
+    while not os.path.exists(stop):
+        sock.send(ask)
+        asked += 1
+        try:
+            data = sock.recv(2000)
+            answers += data[20:22] == b"\0\2" and data[28:32] == socket.inet_aton(target)
+        except TimeoutError:
+            pass
+    print("asked", asked, "answers", answers, flush=True)
+
+
 def foreign(at, count):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     for _ in range(int(count)):
@@ -193,4 +250,5 @@ def foreign(at, count):
 
 
 if __name__ == "__main__":
-    {"guest": guest, "odd": odd, "stay": stay, "foreign": foreign}[sys.argv[1]](*sys.argv[2:])
+    {"guest": guest, "odd": odd, "stay": stay, "foreign": foreign, "halves": halves, "shout": shout,
+     "listen_for_host": listen_for_host}[sys.argv[1]](*sys.argv[2:])

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,7 +250,7 @@ static void refuse_text(const char *text)
 static void test_wildcard(void **state)
 {
 	struct saved *saved = saved_create();
-	json_t *head = json_pack("{s:i, s:i}", "saved", 1, "now", 5);
+	json_t *head = json_pack("{s:i, s:i}", "saved", SAVED_VERSION, "now", 5);
 	json_t *json =
 	    json_pack("{s:s, s:s, s:i, s:s, s:i, s:s}", "fdb", "02:00:00:00:00:01", "segment", "a",
 		      "id", 1, "state", "learned", "age", 1, "port", "guests/vnet0");
@@ -263,7 +264,7 @@ static void test_wildcard(void **state)
 	saved_destroy(saved);
 }
 
-#define HEAD	  "{\"saved\":1,\"now\":5}\n"
+#define HEAD	  "{\"saved\":2,\"now\":5}\n"
 #define FDB(more) HEAD "{\"fdb\":\"02:00:00:00:00:01\"," more "}\n"
 
 static void test_hostile_state(void **state)
@@ -276,13 +277,19 @@ static void test_hostile_state(void **state)
 	refuse_text("x");
 	refuse_text("{}\n");
 	refuse_text("[]\n");
-	refuse_text("{\"saved\":2,\"now\":5}\n");
-	refuse_text("{\"saved\":1,\"now\":-5}\n");
-	refuse_text("{\"saved\":1}\n");
+	refuse_text("{\"saved\":1,\"now\":5}\n");
+	refuse_text("{\"saved\":3,\"now\":5}\n");
+	refuse_text("{\"saved\":2,\"now\":-5}\n");
+	refuse_text("{\"saved\":2}\n");
 	refuse_text(HEAD "{\"fdb\"");
 	refuse_text(HEAD "{}\n");
 	refuse_text(HEAD "\"fdb\"\n");
 	refuse_text(HEAD "{\"object\":{}}\n");
+	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\"}\n");
+	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\",\"owner\":\"file\"}\n");
+	refuse_text(HEAD "{\"descriptor\":\"x\"}\n");
+	refuse_text(HEAD "{\"descriptor\":\"x\",\"state\":7}\n");
+	refuse_text(HEAD "{\"descriptor\":7,\"state\":{}}\n");
 	refuse_text(HEAD "{\"object\":[],\"kind\":\"port\"}\n");
 	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\",\"owner\":\"file\"}\n");
 	refuse_text(HEAD "{\"object\":{},\"kind\":\"port\",\"owner\":1}\n");
@@ -314,18 +321,20 @@ static void test_hostile_state(void **state)
 static void test_hostile_objects(void **state)
 {
 	static const char *const texts[] = {
-	    "{\"kind\":\"planet\",\"object\":{}}",
-	    "{\"kind\":\"port\",\"object\":{}}",
-	    "{\"kind\":\"port\",\"object\":{\"name\":\"x\",\"type\":\"tap\",\"segment\":\"none\"}}",
-	    "{\"kind\":\"port\",\"object\":{\"name\":\"x\",\"type\":\"odd\",\"segment\":\"none\"}}",
-	    "{\"kind\":\"segment\",\"object\":{\"name\":\"../x\"}}",
+	    "{\"kind\":\"planet\",\"owner\":\"cli\",\"object\":{}}",
+	    "{\"kind\":\"port\",\"owner\":\"cli\",\"object\":{}}",
+	    "{\"kind\":\"port\",\"owner\":\"cli\",\"object\":{\"name\":\"x\",\"type\":\"tap\","
+	    "\"segment\":\"none\"}}",
+	    "{\"kind\":\"port\",\"owner\":\"cli\",\"object\":{\"name\":\"x\",\"type\":\"odd\","
+	    "\"segment\":\"none\"}}",
+	    "{\"kind\":\"segment\",\"owner\":\"cli\",\"object\":{\"name\":\"../x\"}}",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct saved *saved = saved_create();
 		json_t *json = json_loads(texts[i], 0, NULL);
-		json_t *head = json_pack("{s:i, s:i}", "saved", 1, "now", 5);
+		json_t *head = json_pack("{s:i, s:i}", "saved", SAVED_VERSION, "now", 5);
 		struct desired desired;
 		struct err err;
 
@@ -357,6 +366,7 @@ static void test_listen(void **state)
 {
 	struct inherit *inherit = inherit_create();
 	struct err err;
+	struct port_heritage heritage;
 	bool stored = false;
 	const int first = 900;
 
@@ -374,16 +384,83 @@ static void test_listen(void **state)
 	assert_int_equal(inherit_left(inherit), 0);
 	assert_int_equal(listen_to(inherit, "4", "a:a:b\n:c", first), 0);
 	assert_int_equal(inherit_left(inherit), 2);
-	assert_int_equal(fcntl(first + 1, F_GETFD), -1); /* twice */
 	assert_int_equal(fcntl(first + 2, F_GETFD), -1); /* no name */
 	assert_int_equal(fcntl(first, F_GETFD), FD_CLOEXEC);
-	assert_int_equal(inherit_take(inherit, "b", &stored), -1);
-	assert_int_equal(inherit_take(inherit, "a", &stored), first);
+	assert_int_equal(inherit_take(inherit, "b", &heritage, &stored), -ENOENT);
+	assert_int_equal(inherit_take(inherit, "a", &heritage, &stored), 0);
+	assert_int_equal(heritage.count, 2);
+	assert_int_equal(heritage.fd[0], first);
+	assert_int_equal(heritage.fd[1], first + 1);
+	assert_null(heritage.state);
 	assert_true(stored);
-	assert_int_equal(inherit_take(inherit, "a", &stored), -1);
+	assert_int_equal(inherit_take(inherit, "a", &heritage, &stored), -ENOENT);
+	assert_int_equal(inherit_add(inherit, "a", dup(0), false), -ENOSPC);
+	assert_int_equal(port_heritage_take(&heritage, 0), first);
+	port_heritage_clear(&heritage);
+	assert_int_equal(fcntl(first, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(first + 1, F_GETFD), -1);
 	close(first);
 	inherit_destroy(inherit);
 	assert_int_equal(fcntl(first + 3, F_GETFD), -1);
+}
+
+static void note_left(void *arg, const char *name)
+{
+	(void)snprintf(arg, 100, "%s", name);
+}
+
+/* Several descriptors of one port, and a state, which goes with them or not at all. */
+static void test_heritage(void **state)
+{
+	struct inherit *inherit = inherit_create();
+	json_t *json = json_pack("{s:s}", "in", "00ff");
+	struct port_heritage heritage;
+	char left[100] = "";
+	bool stored = true;
+
+	(void)state;
+	inherit_set_state(inherit, "x", json); /* without descriptors: of no use */
+	assert_int_equal(inherit_left(inherit), 0);
+	for (unsigned i = 0; i < PORT_HERITAGE_FDS; i++)
+		assert_int_equal(inherit_add(inherit, "x", dup(0), false), 0);
+	assert_int_equal(inherit_add(inherit, "x", dup(0), false), -ENOSPC);
+	assert_int_equal(inherit_add(inherit, "y", dup(0), false), 0);
+	inherit_set_state(inherit, "x", json);
+	inherit_set_state(inherit, "x", json);
+	assert_int_equal(inherit_take(inherit, "x", &heritage, &stored), 0);
+	assert_false(stored);
+	assert_int_equal(heritage.count, PORT_HERITAGE_FDS);
+	assert_ptr_equal(heritage.state, json);
+	port_heritage_clear(&heritage);
+	assert_int_equal(inherit_left(inherit), 1);
+	inherit_each_left(inherit, note_left, left);
+	assert_string_equal(left, "y");
+	json_decref(json);
+	inherit_destroy(inherit);
+}
+
+static void test_bytes(void **state)
+{
+	static const char *const bad[] = {"0", "0g", "0G", "FF", "000000", " 1"};
+	const uint8_t bytes[] = {0, 0x7f, 0x80, 0xff};
+	json_t *json = port_bytes_to_json(bytes, sizeof(bytes));
+	uint8_t back[4] = {0};
+
+	(void)state;
+	assert_string_equal(json_string_value(json), "007f80ff");
+	assert_int_equal(port_bytes_from_json(json, back, sizeof(back)), 4);
+	assert_memory_equal(back, bytes, sizeof(bytes));
+	assert_int_equal(port_bytes_from_json(json, back, 3), -1);
+	json_decref(json);
+	json = port_bytes_to_json(NULL, 0);
+	assert_int_equal(port_bytes_from_json(json, back, 0), 0);
+	json_decref(json);
+	assert_int_equal(port_bytes_from_json(NULL, back, 4), -1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json = json_string(bad[i]);
+		assert_int_equal(port_bytes_from_json(json, back, 2), -1);
+		json_decref(json);
+	}
 }
 
 /* A port does not adopt what is no TAP; it is opened as ever. */
@@ -463,7 +540,8 @@ int main(void)
 	    cmocka_unit_test(test_round_trip),	  cmocka_unit_test(test_other_configuration),
 	    cmocka_unit_test(test_conflict),	  cmocka_unit_test(test_wildcard),
 	    cmocka_unit_test(test_hostile_state), cmocka_unit_test(test_hostile_objects),
-	    cmocka_unit_test(test_listen),	  cmocka_unit_test(test_no_tap),
+	    cmocka_unit_test(test_listen),	  cmocka_unit_test(test_heritage),
+	    cmocka_unit_test(test_bytes),	  cmocka_unit_test(test_no_tap),
 	    cmocka_unit_test(test_identity),
 	};
 
