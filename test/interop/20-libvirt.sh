@@ -19,8 +19,7 @@
 guest_need
 libvirt_need
 lab_begin "$@"
-# shellcheck disable=SC2119 # no more modules
-guest_image
+guest_image 8021q
 
 show() { # PORT EXPRESSION
 	ctl hostA -j port show "$1" 2>/dev/null | json "d and d[0]$2" 2>/dev/null
@@ -94,7 +93,8 @@ check "on an interface of another name or number, and is reached" reaches vm11 "
 check "vm1 ends by itself" guest_run vm1 "poweroff -f &"
 check "and its port goes, too" wait_until 20 no_ports vm1.
 finish "$pinger" INT
-check "meanwhile another has lost nothing" equal "$(lost "$LAB/others.ping")" 0
+# The last one may be on its way when ping ends.
+check "meanwhile another has lost nothing" [ "$(lost "$LAB/others.ping")" -le 1 ]
 check "libvirt ends the guest on web0" vir hostA destroy vm2
 wait_until 5 port_is vm2 down alpha file
 check "whose port waits for a carrier" port_is vm2 down alpha file
@@ -115,6 +115,20 @@ refuses "of a segment that is not there" 's/segment="alpha"/segment="gamma"/' 't
 refuses "with metadata for an interface that it has not" "s/mac=\"$(mac vm1)\"/mac=\"52:54:00:00:00:99\"/" \
 	'52:54:00:00:00:99, which no interface of it has'
 refuses "with a segment that is no name" 's/segment="alpha"/segment="a owner cli"/' 'is not the name of a segment'
+
+# ---- a guest that routes between segments ----
+
+lab_expect 'vm1.0" joins domain'
+sed 's/segment="alpha" domain="alpha"/trunk="101=alpha,102=beta"/' "$LAB/vm1.xml" >"$LAB/trunk.xml"
+check "a guest with a trunk starts" vir hostA create "$LAB/trunk.xml"
+guest_up vm1
+route='ip addr flush dev eth0; for vid in 101 102; do ip link add link eth0 name v$vid type vlan id $vid;'
+route="$route"' ip addr add 10.0.0.$vid/32 dev v$vid; ip link set v$vid up; done;'
+route="$route ip route add $(v4 vm11) dev v101; ip route add $(v4 vm12) dev v102"
+check "its VLANs are made" guest_run vm1 "$route"
+check "and is in one segment by one VLAN" reaches vm11 10.0.0.101
+check "and in another by the other" reaches vm12 10.0.0.102
+vir hostA destroy vm1
 
 # ---- one for whom nobody vouches ----
 
@@ -144,7 +158,7 @@ libvirt_stop hostA
 libvirt_start hostA
 wait_until 10 grep -q "$(v4 vm1)" "$LAB/anew.ping"
 finish "$pinger" INT
-check "libvirtd starts anew, and its guest loses nothing" equal "$(lost "$LAB/anew.ping")" 0
+check "libvirtd starts anew, and its guest loses nothing" [ "$(lost "$LAB/anew.ping")" -le 1 ]
 
 kill -KILL "${LAB_PID[hostA]}"
 wait "${LAB_PID[hostA]}" 2>/dev/null || :

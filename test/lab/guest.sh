@@ -232,7 +232,7 @@ guest_up() { # GUEST [SECONDS]
 # One command at a time for each guest. GUEST_PATIENCE: seconds to wait for its end.
 guest_run() { # GUEST COMMAND
 	local id=$BASHPID.$EPOCHREALTIME
-	printf '%s %s\n' "$id" "$2" >&"${GUEST_TO[$1]}"
+	printf '%s %s\n' "$id" "${2//$'\n'/; }" >&"${GUEST_TO[$1]}"
 	guest_answer "$1" "$id" "${GUEST_PATIENCE:-60}"
 }
 

@@ -36,7 +36,7 @@ libvirt_uri() { # HOST
 }
 
 # Folders that libvirt has built in are covered in a mount namespace of this host's own,
-# which lasts longer than its libvirtd. Nothing there needs a service: no virtlogd, no
+# which lasts longer than its libvirtd, and so does the host's name. Nothing there needs a service: no virtlogd, no
 # D-Bus, no control groups.
 libvirt_folders() { # HOST
 	local folder
@@ -47,6 +47,7 @@ libvirt_folders() { # HOST
 		auth_unix_rw = "none"
 		auth_unix_ro = "none"
 		log_outputs = "2:stderr"
+		host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
 	END
 	cat >"$folder/qemu.conf" <<-END
 		user = "root"
@@ -69,19 +70,21 @@ libvirt_folders() { # HOST
 		mount --bind "$2" /etc/libvirt/hooks
 		cp "$1/qemu.conf" /etc/libvirt/
 		mount -t sysfs sysfs /sys # this host's interfaces
+		hostname "$3" # no guest moves to a host that is called as its own is
 		touch "$1/covered"
 		exec sleep infinity
 	END
-	background "$1" unshare -m sh "$folder/cover" "$folder" "$LAB/$1.hooks"
+	background "$1" unshare -mu sh "$folder/cover" "$folder" "$LAB/$1.hooks" "$1"
 	LIBVIRT_HOLDER[$1]=$LAB_LAST
 	wait_until 10 [ -e "$folder/covered" ] || lab_die "folders of libvirt cannot be covered"
 }
 
 libvirt_start() { # HOST
-	local folder
+	local folder holder
 	[ -n "${LIBVIRT_HOLDER[$1]:-}" ] || libvirt_folders "$1"
 	folder=$(libvirt_folder "$1")
-	background "$1" nsenter --mount="/proc/${LIBVIRT_HOLDER[$1]}/ns/mnt" -- libvirtd \
+	holder=/proc/${LIBVIRT_HOLDER[$1]}/ns
+	background "$1" nsenter --mount="$holder/mnt" --uts="$holder/uts" -- libvirtd \
 		--config "$folder/libvirtd.conf" --pid-file "$folder/libvirtd.pid" >>"$LAB/$1.libvirtd.log" 2>&1
 	LIBVIRT_PID[$1]=$LAB_LAST
 	wait_until 30 vir "$1" list >/dev/null 2>&1 || lab_die "libvirtd on $1 does not answer: $(tail -n 20 "$LAB/$1.libvirtd.log")"
