@@ -405,7 +405,6 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 	if (r < 0)
 		return r;
 	kind = (enum desired_kind)r;
-	r = 0;
 	/* Wrapped into a whole configuration, since a port's schema hangs on its type. */
 	whole = json ? json_pack("{s:[O]}", keys[kind], json) : NULL;
 	if (!whole)

@@ -336,8 +336,10 @@ static bool check_encaps(const struct check *check)
 {
 	size_t count;
 	struct encap_ref *refs = list_encaps(check->desired, &count);
-	bool ok = refs || err_set(check->err, ENOMEM, "out of memory") == 0;
+	bool ok = true;
 
+	if (!refs)
+		return err_set(check->err, ENOMEM, "out of memory") == 0;
 	for (size_t i = 1; ok && i < count; i++) {
 		if (refs[i].ops->key_sorts) {
 			if (refs[i - 1].ops == refs[i].ops)

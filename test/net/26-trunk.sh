@@ -229,7 +229,29 @@ check "and alpha has no tag" reaches vm1 10.1.0.7
 check "from stream to interface" reaches vm7 10.1.0.67
 check "VLAN 7 of the one is not VLAN 7 of the other" unreachable vm1 10.4.0.77
 
+# ---- a wildcard's ports ----
+
+check "a wildcard of trunk ports" ctl hostA port add wild type netdev interface 'wild*' trunk 9=alpha state open
+check_not "it is in no segment itself" ctl hostA trace port wild "$(frame '')"
+on hostA ip link add wild1 type veth peer name eth1 netns vm6
+on vm6 ip link set eth1 up
+wait_until 10 ctl hostA -j port show wild/wild1 >/dev/null 2>&1 || :
+check "the one for an interface is" json "(d[0]['trunk'], d[0]['native']) == ([{'vid': 9, 'segment': 'alpha'}], None)" \
+	<<<"$(ctl hostA -j port show wild/wild1)"
+sed -i 's/"alpha"; id = 1/"alpha"; id = 5/' "$LAB/hostA.conf"
+check "a reload makes alpha anew" ctl hostA reload
+check "with all its members" equal "$(ctl hostA -j segment show alpha | json "d[0]['ports']")" 4
+sed -i 's/"alpha"; id = 5/"alpha"; id = 1/' "$LAB/hostA.conf"
+check "and as it was" ctl hostA reload
+check "the interface's station is reached" reaches vm1 10.1.0.67
+check "the stream's guest, too" reaches vm1 10.1.0.7
+
 # ---- domains ----
+
+lab_expect 'port "vm7" joins domain'
+check "a segment of another domain" ctl hostA segment add foreign domain other
+check "a port that joins it with lab's" ctl hostA port set vm7 trunk 7=gamma,8=foreign
+check "the log says so" grep -q 'warning: port "vm7" joins domain "lab" and domain "other"' "$LAB/hostA.log"
 
 cat >"$LAB/join.conf" <<'END'
 segments = ( { name = "alpha"; domain = "alpha"; }, { name = "beta"; domain = "beta"; } );

@@ -49,7 +49,8 @@ static const char valid[] =
     "    netns = \"vm1\"; mac = \"52:54:00:00:00:01\"; mtu = 1464; isolated = true;\n"
     "    macs = [ \"52:54:00:00:00:01\" ]; addresses = [ \"10.0.0.1\", \"10.1.0.0/16\" ];\n"
     "    guard = { arp = true; dhcp = false; ra = true; mac = true; ip = false; }; },\n"
-    "  { name = \"vm2\"; type = \"tap\"; segment = \"gamma\"; }\n"
+    "  { name = \"vm2\"; type = \"tap\"; segment = \"gamma\"; },\n"
+    "  { name = \"vm3\"; type = \"tap\"; trunk = ( { vid = 101; segment = \"alpha\"; } ); }\n"
     ");\n";
 
 #define LEN (sizeof(valid) - 1)
@@ -171,8 +172,8 @@ static void as_it_is(void **state)
 {
 	(void)state;
 	try(0, 0, "", true);
-	assert_int_equal(assignment_count, 68);
-	assert_int_equal(object_count, 10);
+	assert_int_equal(assignment_count, 73);
+	assert_int_equal(object_count, 12);
 	assert_true(scalar_count > 60);
 }
 
@@ -202,8 +203,8 @@ static bool is_key(const struct assignment *it, const char *name)
  * that others refer to. */
 static bool is_needed(const struct assignment *it)
 {
-	static const char *const needed[] = {"name",	"interface", "type",	"uplink",
-					     "segment", "id",	     "uplinks", "segments"};
+	static const char *const needed[] = {"name", "interface", "type",     "uplink", "segment",
+					     "id",   "uplinks",	  "segments", "vid",	"trunk"};
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (is_key(it, needed[i]))
@@ -257,7 +258,7 @@ static void values(void **state)
 	for (size_t i = 0; i < assignment_count; i++) {
 		const struct assignment *it = &assignments[i];
 		char open = valid[it->value];
-		bool whole = is_key(it, "uplinks") || is_key(it, "segments");
+		bool whole = is_key(it, "uplinks") || is_key(it, "segments") || is_key(it, "trunk");
 
 		if (!strchr("{([", open))
 			continue;
@@ -322,6 +323,16 @@ static const struct {
     {"name = \"beta\"", "name = \"delta\"", true},
     {"name = \"vm1\"", "name = \"vm2\"", false},
     {"name = \"vm1\"", "name = \"alpha\"", true},
+    {"vid = 101", "vid = 0", false},
+    {"vid = 101", "vid = 4095", false},
+    {"vid = 101", "vid = -1", false},
+    {"vid = 101", "vid = 0x65", true},
+    {"trunk = (", "trunk = ( { vid = 101; segment = \"gamma\"; },", false},
+    {"trunk = (", "trunk = ( { vid = 102; segment = \"alpha\"; },", false},
+    {"trunk = (", "trunk = ( { vid = 102; segment = \"gamma\"; },", true},
+    {"trunk = (", "native = \"gamma\"; trunk = (", true},
+    {"trunk = (", "native = \"alpha\"; trunk = (", false},
+    {"trunk = (", "native = \"gamma\"; segment = \"gamma\"; trunk = (", false},
     {"name = \"vm2\"", "name = \"has space\"", false},
     {"name = \"vm2\"", "name = \"\"", false},
     {"name = \"vm2\"", "name = \"longer-than-15-characters\"", false},

@@ -206,6 +206,16 @@ static void test_other_configuration(void **state)
 		 " netns = \"/none/1\";});",
 		 START),
 	    0);
+	/* In the same segment still, though by a VLAN, and in one that it leaves. */
+	assert_int_equal(
+	    kept(saved,
+		 "segments = ({name = \"alpha\"; id = 1;}, {name = \"beta\"; id = 2;});"
+		 "ports = ({name = \"p1\"; type = \"tap\"; native = \"beta\"; netns = \"/none/1\";"
+		 " trunk = ({vid = 5; segment = \"alpha\";});},"
+		 "{name = \"p2\"; type = \"tap\"; netns = \"/none/2\";"
+		 " trunk = ({vid = 5; segment = \"alpha\";});});",
+		 START),
+	    2);
 	saved_destroy(saved);
 }
 
@@ -527,6 +537,10 @@ static void test_identity(void **state)
 	(void)state;
 	name_of("segment = \"a\"; netns = \"x\"; ifname = \"x\";", one);
 	name_of("segment = \"b\"; state = \"locked\"; netns = \"x\"; ifname = \"x\";", two);
+	assert_string_equal(one, two);
+	name_of(
+	    "trunk = ({vid = 9; segment = \"b\";}); native = \"a\"; netns = \"x\"; ifname = \"x\";",
+	    two);
 	assert_string_equal(one, two);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		name_of(others[i], two);
