@@ -28,13 +28,16 @@ RETRIES = 2  # how often a sample that others disturbed is taken again
 def arguments():
     parser = argparse.ArgumentParser(prog="./run bench", description="Compares this switch with its peers.")
     parser.add_argument("--quick", action="store_true", help="the most important rows, in two minutes")
-    parser.add_argument("--only", metavar="PATTERN", help="rows whose key or title has this regular expression")
+    parser.add_argument("--only", metavar="PATTERN", type=lambda text: re.compile(text, re.I), help="rows whose key or title has this regular expression")
     parser.add_argument("--rounds", type=int, help="how often each is measured (default 7, quick 3)")
     parser.add_argument("--seconds", type=int, help="how long each time (default 3, quick 1)")
     parser.add_argument("--output", metavar="FOLDER", default=os.path.join(lab.BIN, "../bench"),
                         help="where bench.json and bench.svg go (default build/bench)")
     parser.add_argument("--list", action="store_true", help="print the rows and their keys")
-    given = parser.parse_args()
+    try:
+        given = parser.parse_args()
+    except re.error as why:
+        parser.error("--only: %s" % why)
     given.rounds = given.rounds or (3 if given.quick else 7)
     given.seconds = given.seconds or (1 if given.quick else 3)
     given.deadline = time.monotonic() + QUICK if given.quick else None
@@ -45,8 +48,7 @@ def arguments():
 
 def chosen(given):
     if given.only:
-        pattern = re.compile(given.only, re.I)
-        return [row for row in rows.ROWS if pattern.search(row.key) or pattern.search(row.title)]
+        return [row for row in rows.ROWS if given.only.search(row.key) or given.only.search(row.title)]
     return [row for row in rows.ROWS if row.quick or not given.quick]
 
 
@@ -116,7 +118,7 @@ def build(names):
     for name, setup in list(made.items()):
         say("waiting for %s" % name)
         attempt(name, setup, lambda setup=setup: lab.wait_until(
-            setup.ready, 30, "the guests do not reach each other"))
+            setup.ready, 30, lambda: "the guests do not reach each other" + setup.said()))
     return made, failures
 
 
@@ -173,6 +175,9 @@ def main():
         return 0
     if not wanted:
         sys.exit("bench: no row is called like that; --list lists them")
+    os.makedirs(given.output, exist_ok=True)
+    # It may be below /run, which enter() covers.
+    output = "/proc/self/fd/%d" % os.open(given.output, os.O_RDONLY | os.O_DIRECTORY)
     lab.enter()
     facts = about(given)
     print_about(facts)
@@ -185,7 +190,7 @@ def main():
     take_turns(given, jobs, made, samples)
     results = [report.judge(row, samples, failures) for row in wanted]
     report.table(results, sys.stdout)
-    report.write_all(given.output, facts, results, samples, failures)
+    report.write_all(output, facts, results, samples, failures)
     print("\nall samples: %s/bench.json, a picture: bench.svg" % os.path.relpath(given.output))
     return 0 if any("ratio" in result for result in results) else 1
 

@@ -38,6 +38,8 @@ def enter():
         os.makedirs(RUN)
         command("ip", "link", "set", "lo", "up")
         return
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        sys.exit("bench: /dev/net/tun is missing, or closed to this user: Debian has it with mode 0666")
     # The processes of the whole machine stay visible through this: see Watch.
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     os.set_inheritable(proc, True)
@@ -46,14 +48,17 @@ def enter():
     child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare"] + _namespaces()
                              + [sys.executable, "-B"] + sys.argv, env=environment, pass_fds=[proc])
 
-    def stop(number, _):
+    stopped = []
+
+    def end(number, _):
+        stopped.append(number)
         child.kill()
-        child.wait()
-        print("\nbench: interrupted; everything it started is gone", file=sys.stderr)
-        os._exit(128 + number)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    sys.exit(child.wait())
+        signal.signal(number, end)
+    status = child.wait()
+    if stopped:
+        sys.exit("bench: interrupted; everything it started is gone")
+    sys.exit(status)
 
 
 def _namespaces():
@@ -120,7 +125,7 @@ def wait_until(test, seconds, what):
     end = time.monotonic() + seconds
     while not test():
         if time.monotonic() > end:
-            raise Failure(what)
+            raise Failure(what() if callable(what) else what)
         time.sleep(0.02)
 
 
@@ -137,7 +142,7 @@ def read(log):
 
 def last_line(log):
     """The end of a program's output, for messages."""
-    return (read(log).strip().splitlines() or ["no output"])[-1]
+    return (read(log).strip().splitlines() or [""])[-1]
 
 
 # ---- processor time ----

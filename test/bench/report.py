@@ -142,6 +142,5 @@ def write_svg(path, about, results):
 
 
 def write_all(folder, about, results, samples, failures):
-    os.makedirs(folder, exist_ok=True)
     write_json(os.path.join(folder, "bench.json"), about, results, samples, failures)
     write_svg(os.path.join(folder, "bench.svg"), about, results)

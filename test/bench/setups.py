@@ -32,6 +32,7 @@ class Setup:
         self.guests = []
         self.switch = []
         self.processes = []
+        self.logs = []
         self.server = None
 
     # Names of namespaces and files, unique among setups.
@@ -62,6 +63,7 @@ class Setup:
         self.processes.append(process)
         if switch:
             self.switch.append(process)
+            self.logs.append(log)
         return process
 
     def make(self):
@@ -80,7 +82,7 @@ class Setup:
     def join(self, number):
         """Gives a guest its addresses as soon as it has its interface."""
         where = self.guests[number]
-        lab.wait_until(lambda: lab.exists(where, "eth0"), 10, "a guest gets no interface")
+        lab.wait_until(lambda: lab.exists(where, "eth0"), 10, lambda: "a guest gets no interface" + self.said())
         lab.command("ip", "-n", where, "link", "set", "eth0", "address", self.mac(number), "mtu", self.mtu, "up")
         lab.command("ip", "-n", where, "addr", "replace", self.address(number) + "/24", "dev", "eth0")
 
@@ -88,6 +90,11 @@ class Setup:
         """Whether one guest hears the other; afterwards every table on the way knows both."""
         return "1 received" in lab.command("ping", "-q", "-n", "-c", 1, "-W", 1, self.address(1),
                                            where=self.guests[0], check=False)
+
+    def said(self):
+        """The last that the switches wrote, for messages."""
+        lines = [lab.last_line(os.path.basename(log)) for log in self.logs]
+        return "".join("; " + line for line in lines if line)
 
     def ready(self):
         """Whether figures can be taken from now on."""
