@@ -676,6 +676,17 @@ size_t fdb_age(struct fdb *fdb, uint64_t now)
 	return fdb_age_some(fdb, now, SIZE_MAX);
 }
 
+bool fdb_info(const struct fdb *fdb, uint16_t id, const struct mac *mac, uint64_t now,
+	      struct fdb_entry_info *info)
+{
+	const uint32_t slot = fdb_find(fdb, fdb_key(id, mac));
+
+	if (slot == FDB_NONE || entry_aged(fdb, &fdb->entry[slot], now))
+		return false;
+	*info = entry_info(fdb, &fdb->entry[slot], now);
+	return true;
+}
+
 size_t fdb_list_some(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
 		     struct fdb_entry_info *out, size_t max, size_t slots, bool *end)
 {

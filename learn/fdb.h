@@ -127,6 +127,10 @@ enum fdb_verdict fdb_probe(const struct fdb *fdb, uint16_t segment, const struct
 const struct fdb_where *fdb_lookup(const struct fdb *fdb, uint16_t segment, const struct mac *mac,
 				   uint64_t now);
 
+/* The same with all that is known of it; false if nobody knows. */
+bool fdb_info(const struct fdb *fdb, uint16_t segment, const struct mac *mac, uint64_t now,
+	      struct fdb_entry_info *info);
+
 /*
  * Puts an entry by hand; it replaces a learned one of that MAC. `state` may be
  * any. 0; -EEXIST if a static or sticky entry is there; -ENOENT without such a

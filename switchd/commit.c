@@ -61,7 +61,8 @@ static bool port_stays(const struct port *port, const struct next_names *names)
 	const struct port_conf *want = names_find(names->ports, port->conf->name);
 
 	return want && strcmp(want->type, port->conf->type) == 0 &&
-	       port_is_wildcard(port->ops, want) == port->runtime->wildcard;
+	       port_is_wildcard(port->ops, want) == port->runtime->wildcard &&
+	       port_serves_many(port->ops, want) == port->runtime->many;
 }
 
 /* A wildcard takes its ports along, so that they have to go before it. */

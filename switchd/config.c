@@ -120,7 +120,7 @@ static const struct conf_schema *encap_variant(const char *type, struct err *err
 
 static const struct conf_schema *port_variant(const char *type, struct err *err)
 {
-	static const char *const later[] = {"vde", NULL};
+	static const char *const later[] = {NULL};
 	const struct port_ops *ops = port_ops_find(type);
 
 	return ops ? ops->schema : variant_missing(type, later, err);
@@ -481,6 +481,66 @@ int desired_del(struct desired *desired, const char *kind_name, const char *name
 	if (r == 0)
 		delete_at(desired, kind, at);
 	return r;
+}
+
+static const struct conf_schema *schema_at(const struct desired *desired, enum desired_kind kind,
+					   size_t at)
+{
+	const struct conf_schema *schema = kind_schema(kind);
+
+	return schema ? schema : ((const struct conf_variant *)desired->ports.items)[at].schema;
+}
+
+/* Exchanges two objects of one kind. */
+static void exchange(struct desired *a, size_t i, struct desired *b, size_t k,
+		     enum desired_kind kind)
+{
+	const struct conf_schema *schema = kind_schema(kind);
+	size_t size = schema ? schema->size : sizeof(struct conf_variant);
+	char *one = (char *)kind_list(a, kind)->items + i * size;
+	char *two = (char *)kind_list(b, kind)->items + k * size;
+
+	for (size_t n = 0; n < size; n++) {
+		char byte = one[n];
+
+		one[n] = two[n];
+		two[n] = byte;
+	}
+}
+
+int desired_set(struct desired *desired, const char *kind_name, const char *name,
+		const struct json_t *keys, struct err *err)
+{
+	struct desired one = {.host = NULL};
+	const struct desired_object *object;
+	json_t *json, *value;
+	const char *key;
+	size_t at;
+	int r = find_kind(kind_name, err);
+
+	if (r < 0)
+		return r;
+	object = find(desired, (enum desired_kind)r, name, &at);
+	if (!object)
+		return err_set(err, ENOENT, "there is no %s \"%.63s\"", kind_name, name);
+	json = conf_to_json(schema_at(desired, (enum desired_kind)r, at), object);
+	if (!json || json_object_update(json, (json_t *)(uintptr_t)keys) < 0) {
+		json_decref(json);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	json_object_foreach((json_t *)(uintptr_t)keys, key, value)
+	{
+		if (json_is_null(value))
+			json_object_del(json, key);
+	}
+	if (desired_add(&one, kind_name, json, object->owner, err) < 0) {
+		json_decref(json);
+		return -EINVAL;
+	}
+	json_decref(json);
+	exchange(desired, at, &one, 0, (enum desired_kind)r);
+	desired_clear(&one);
+	return 0;
 }
 
 /* ---- Reading it ---- */

@@ -25,6 +25,7 @@
 #define OWNER_CLI      "cli"
 #define OWNER_HOOK     "hook"
 #define OWNER_WILDCARD "wildcard"
+#define OWNER_CLIENT   "client" /* ports of clients of a port that serves many: likewise */
 
 enum ids_mode { IDS_OWN, IDS_SHARED };
 enum tags_mode { TAGS_DROP, TAGS_PASS };
@@ -175,5 +176,10 @@ void desired_warn(const struct desired *desired, const struct desired *former,
 int desired_add(struct desired *desired, const char *kind, const struct json_t *json,
 		const char *owner, struct err *err);
 int desired_del(struct desired *desired, const char *kind, const char *name, struct err *err);
+
+/* Gives an object the keys of a JSON object in place of its own, or takes those away that
+ * are null there; name, owner and place in the list stay. 0, -EINVAL, -ENOENT likewise. */
+int desired_set(struct desired *desired, const char *kind, const char *name,
+		const struct json_t *keys, struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -293,6 +294,17 @@ static void end_heritage(struct switchd *sw, const struct heritage *heritage, si
 
 /* ---- from start to end ---- */
 
+/* As many as may be: a client on a socket takes two. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Everything that may need more privileges than the loop will have. */
 static int start(struct switchd *sw, struct heritage *heritage, struct desired *desired,
 		 struct err *err)
@@ -306,6 +318,12 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 	if (ret < 0)
 		return ret;
 	user = desired->user;
+	if (user[0]) {
+		ret = privileges_find_user(user, &sw->port_host.uid, &sw->port_host.gid, err);
+		if (ret < 0)
+			return ret;
+	}
+	raise_descriptors();
 	sw->encap_host.ids_shared = desired->ids == IDS_SHARED;
 	/* The control socket is at no other process's path, and stays there. */
 	sw->port_host.instance = (uint32_t)hash_bytes(&(const struct hash_key){{0, 0}},
@@ -330,7 +348,7 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 		if (ret < 0)
 			return ret;
 	}
-	sw->uid = geteuid();
+	sw->uid = sw->port_host.uid_now = geteuid();
 	ret = privileges_drop(seccomp, err);
 	if (ret == 0 && heritage->asked)
 		ret = end_takeover(sw, heritage, err);

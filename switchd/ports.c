@@ -18,6 +18,7 @@
 #include "switchd/membership.h"
 #include "switchd/notify.h"
 #include "switchd/ports.h"
+#include "switchd/vde_mgmt.h"
 
 LOG_MODULE("port");
 
@@ -170,6 +171,8 @@ static void close_port(struct port *port)
 	ev_timer_stop(rt->sw->loop, &rt->retry);
 	port->shared |= rt->stored && rt->sw->ending;
 	unstore(port);
+	if (rt->many)
+		vde_mgmt_port_gone(port);
 	if (port->state)
 		port->ops->close(port);
 	port->shared = false;
@@ -210,10 +213,11 @@ static int take_number(struct switchd *sw, struct port *port)
 
 struct port *port_create(struct switchd *sw, const struct port_conf *conf)
 {
-	return port_create_of(sw, conf, NULL);
+	return port_create_of(sw, conf, NULL, NULL);
 }
 
-struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, struct port *wildcard)
+struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, struct port *of,
+			    void *guest)
 {
 	const struct port_ops *ops = port_ops_find(conf->type);
 	struct port *port = calloc(1, sizeof(*port));
@@ -232,8 +236,10 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 	port->runtime = rt;
 	list_init(&port->captures);
 	rt->sw = sw;
-	rt->of = wildcard;
+	rt->of = of;
 	rt->wildcard = port_is_wildcard(ops, conf);
+	rt->many = port_serves_many(ops, conf);
+	port->guest = guest;
 	rt->port = port;
 	rt->conf = copy;
 	rt->retry_after = RETRY_FIRST;
@@ -245,7 +251,8 @@ struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, st
 		ports_wildcard_changed(port);
 		return port;
 	}
-	membership_update(port);
+	if (!rt->many)
+		membership_update(port);
 	try_open(port);
 	return port;
 
@@ -269,7 +276,7 @@ void port_destroy(struct port *port)
 		return;
 	rt = port->runtime;
 	sw = rt->sw;
-	if (rt->wildcard)
+	if (rt->wildcard || rt->many)
 		ports_drop_children(port);
 	egress_flush(sw); /* what came from here counts late drops here */
 	close_port(port);
@@ -301,6 +308,8 @@ int port_reconf(struct port *port, const struct port_conf *conf)
 	if (port->state && port->ops->reconf)
 		ret = port->ops->reconf(port, copy);
 	if (ret != 0 && !rt->wildcard) {
+		if (rt->many)
+			ports_drop_children(port);
 		close_port(port);
 		ports_changed(port);
 	}
@@ -308,16 +317,16 @@ int port_reconf(struct port *port, const struct port_conf *conf)
 	free(rt->conf);
 	rt->conf = copy;
 	port->conf = copy;
-	if (!rt->wildcard)
+	if (!rt->wildcard && !rt->many)
 		membership_update(port);
 	/* A locked port is nobody's location (reliability: learned 0). */
 	if (!was_locked && port->conf->state == PORT_LOCKED)
 		membership_flush(port, false);
 	if (was_locked != (port->conf->state == PORT_LOCKED))
 		event_port(port, port_state_name(port));
-	if (rt->wildcard)
+	if (rt->wildcard || rt->many)
 		ports_reconf_children(port);
-	else
+	if (!rt->wildcard)
 		port_retry(port);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/membership.h"
 #include "switchd/ports.h"
 #include "switchd/rtnl.h"
 
@@ -25,6 +26,25 @@ bool port_is_wildcard(const struct port_ops *ops, const struct port_conf *conf)
 	const char *interface = ops->link ? ops->interface(conf) : NULL;
 
 	return interface && strchr(interface, '*');
+}
+
+bool port_serves_many(const struct port_ops *ops, const struct port_conf *conf)
+{
+	return ops->serves_many && ops->serves_many(conf);
+}
+
+struct port *ports_find(const struct port_host *host,
+			bool (*match)(const struct port *port, void *arg), void *arg)
+{
+	const struct switchd *sw = container_of(host, struct switchd, port_host);
+
+	list_for_each (&sw->ports, it) {
+		struct port *port = container_of(it, struct port_runtime, link)->port;
+
+		if (match(port, arg))
+			return port;
+	}
+	return NULL;
 }
 
 bool ports_interface_taken(const struct port *port, const char *ifname, char *by, size_t size)
@@ -51,7 +71,7 @@ bool ports_interface_taken(const struct port *port, const char *ifname, char *by
 	return false;
 }
 
-/* ---- wildcards ---- */
+/* ---- wildcards, and ports that serve many ---- */
 
 static bool matches(const struct port *wildcard, const char *ifname)
 {
@@ -60,37 +80,79 @@ static bool matches(const struct port *wildcard, const char *ifname)
 	return strncmp(pattern, ifname, strcspn(pattern, "*")) == 0;
 }
 
-static void free_conf(const struct port *wildcard, void *conf)
+static void free_conf(const struct port *parent, void *conf)
 {
-	conf_clear(wildcard->ops->schema, conf);
+	conf_clear(parent->ops->schema, conf);
 	free(conf);
 }
 
-/* What a port for an interface has instead of its wildcard's configuration. NULL when out of
- * memory. */
-static void *child_conf(const struct port *wildcard, const char *ifname)
+/* What a port for an interface has instead of its wildcard's configuration, and one for
+ * a guest instead of that of the port that serves many. NULL when out of memory. */
+static void *child_conf(const struct port *parent, const char *suffix)
 {
-	const struct conf_schema *schema = wildcard->ops->schema;
+	const struct conf_schema *schema = parent->ops->schema;
 	struct port_conf *conf = calloc(1, schema->size);
-	size_t size = strlen(wildcard->conf->name) + 1 + strlen(ifname) + 1;
+	size_t size = strlen(parent->conf->name) + 1 + strlen(suffix) + 1;
 	char *name = calloc(1, size);
 
-	if (!conf || !name || !conf_copy(schema, conf, wildcard->conf)) {
+	if (!conf || !name || !conf_copy(schema, conf, parent->conf)) {
 		free(name);
 		free(conf);
 		return NULL;
 	}
-	(void)snprintf(name, size, "%s/%s", wildcard->conf->name, ifname);
+	(void)snprintf(name, size, "%s/%s", parent->conf->name, suffix);
 	free(conf->name);
 	conf->name = name;
+	if (parent->runtime->many) {
+		conf->owner = OWNER_CLIENT;
+		parent->ops->set_guest(conf, suffix);
+		return conf;
+	}
 	conf->owner = OWNER_WILDCARD;
-	if (!conf_given(schema, wildcard->conf, "state"))
+	if (!conf_given(schema, parent->conf, "state"))
 		conf->state = PORT_LOCKED;
-	if (wildcard->ops->set_interface(conf, ifname) < 0) {
-		free_conf(wildcard, conf);
+	if (parent->ops->set_interface(conf, suffix) < 0) {
+		free_conf(parent, conf);
 		return NULL;
 	}
 	return conf;
+}
+
+/* What the port of a wildcard or guest has behind its parent's name. */
+static const char *suffix_of(const struct port *child)
+{
+	return strrchr(child->conf->name, '/') + 1;
+}
+
+int ports_join(struct port *many, const char *suffix, void *guest)
+{
+	struct switchd *sw = many->runtime->sw;
+	struct port_conf *conf = child_conf(many, suffix);
+	struct port *port = NULL;
+	int ret = 0;
+
+	if (!conf)
+		return -ENOMEM;
+	if (switchd_port(sw, conf->name))
+		ret = -EEXIST;
+	else if (!(port = port_create_of(sw, conf, many, guest)))
+		ret = -ENOMEM;
+	free_conf(many, conf);
+	if (ret == 0 && !port->state) {
+		port_destroy(port);
+		ret = -ENOMEM;
+	}
+	return ret;
+}
+
+void ports_leave(struct port *port)
+{
+	if (port->runtime->of) {
+		port_destroy(port);
+		return;
+	}
+	membership_flush(port, false);
+	ports_changed(port);
 }
 
 void ports_wildcard_changed(struct port *wildcard)
@@ -108,29 +170,31 @@ void ports_wildcard_changed(struct port *wildcard)
 	ports_changed(wildcard);
 }
 
-void ports_drop_children(struct port *wildcard)
+void ports_drop_children(struct port *parent)
 {
-	list_for_each_safe (&wildcard->runtime->sw->ports, it) {
+	list_for_each_safe (&parent->runtime->sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
 
-		if (rt->of == wildcard)
+		if (rt->of == parent)
 			port_destroy(rt->port);
 	}
 }
 
-void ports_reconf_children(struct port *wildcard)
+void ports_reconf_children(struct port *parent)
 {
-	list_for_each_safe (&wildcard->runtime->sw->ports, it) {
+	bool wildcard = parent->runtime->wildcard;
+
+	list_for_each_safe (&parent->runtime->sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);
 		void *conf;
 
-		if (rt->of != wildcard)
+		if (rt->of != parent)
 			continue;
-		if (!matches(wildcard, interface_of(rt->port))) {
+		if (wildcard && !matches(parent, interface_of(rt->port))) {
 			port_destroy(rt->port);
 			continue;
 		}
-		conf = child_conf(wildcard, interface_of(rt->port));
+		conf = child_conf(parent, suffix_of(rt->port));
 		/* Never with what is no longer in force: then rather none. */
 		if (!conf || port_reconf(rt->port, conf) < 0) {
 			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory",
@@ -138,9 +202,10 @@ void ports_reconf_children(struct port *wildcard)
 			port_destroy(rt->port);
 		}
 		if (conf)
-			free_conf(wildcard, conf);
+			free_conf(parent, conf);
 	}
-	ports_wildcard_changed(wildcard);
+	if (wildcard)
+		ports_wildcard_changed(parent);
 }
 
 /* ---- following ---- */
@@ -237,7 +302,7 @@ static void remove_children(struct switchd *sw, const struct links *links,
 		const char *interface = interface_of(rt->port);
 		struct port *wildcard = rt->of;
 
-		if (!wildcard ||
+		if (!wildcard || !wildcard->runtime->wildcard ||
 		    (names_find(links->by_name, interface) && !names_find(claimed, interface)))
 			continue;
 		port_destroy(rt->port);
@@ -256,7 +321,7 @@ static void add_child(struct port *wildcard, const char *ifname)
 		return;
 	}
 	if (!switchd_port(sw, conf->name)) {
-		if (!port_create_of(sw, conf, wildcard))
+		if (!port_create_of(sw, conf, wildcard, NULL))
 			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory", conf->name);
 		ports_wildcard_changed(wildcard);
 	}

@@ -9,6 +9,9 @@
  * wildcard says `state`: whoever can make an interface of a fitting name would
  * otherwise be let in. Interfaces that an uplink or another port names are not
  * the wildcard's.
+ *
+ * Likewise a port that serves many guests has a port of its own for each of them,
+ * NAME/NUMBER (owner "client"), which is there as long as the guest is.
  */
 #ifndef TVD_PORTS_LINKS_H
 #define TVD_PORTS_LINKS_H
@@ -22,19 +25,26 @@ void ports_follow_links(struct switchd *sw);
 void ports_recover(struct switchd *sw);
 
 /* For port types; see port_host. */
+struct port *ports_find(const struct port_host *host,
+			bool (*match)(const struct port *port, void *arg), void *arg);
+int ports_join(struct port *many, const char *suffix, void *guest);
+void ports_leave(struct port *port);
 bool ports_interface_taken(const struct port *port, const char *ifname, char *by, size_t size);
 
 /* ---- for ports.c ---- */
 
 bool port_is_wildcard(const struct port_ops *ops, const struct port_conf *conf);
+bool port_serves_many(const struct port_ops *ops, const struct port_conf *conf);
 
-/* Like port_create(); a port of that wildcard (NULL: none). */
-struct port *port_create_of(struct switchd *sw, const struct port_conf *conf,
-			    struct port *wildcard);
+/* Like port_create(); a port of that wildcard, or of that which serves many and for
+ * that guest (both NULL: none). */
+struct port *port_create_of(struct switchd *sw, const struct port_conf *conf, struct port *of,
+			    void *guest);
 
-/* A wildcard goes; has another configuration; has got or lost ports. */
-void ports_drop_children(struct port *wildcard);
-void ports_reconf_children(struct port *wildcard);
+/* A wildcard, or a port that serves many, goes; has another configuration; a wildcard
+ * has got or lost ports. */
+void ports_drop_children(struct port *parent);
+void ports_reconf_children(struct port *parent);
 void ports_wildcard_changed(struct port *wildcard);
 
 #endif

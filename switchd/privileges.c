@@ -97,6 +97,18 @@ int privileges_check(const char *user, struct err *err)
 
 /* ---- another user ---- */
 
+int privileges_find_user(const char *user, unsigned *uid, unsigned *gid, struct err *err)
+{
+	struct passwd *pw;
+	int ret = find_user(user, &pw, err);
+
+	if (ret < 0)
+		return ret;
+	*uid = pw->pw_uid;
+	*gid = pw->pw_gid;
+	return 0;
+}
+
 int privileges_give(const char *path, const char *user)
 {
 	struct passwd *pw;

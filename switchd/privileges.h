@@ -40,6 +40,9 @@
  */
 int privileges_check(const char *user, struct err *err);
 
+/* The numbers of a user and of its group. 0; or -ENOENT or another with a message. */
+int privileges_find_user(const char *user, unsigned *uid, unsigned *gid, struct err *err);
+
 /* Makes a file or directory that belongs to the switch the user's. Before the
  * switch to that user. Negative errno if that cannot be done. */
 int privileges_give(const char *path, const char *user);

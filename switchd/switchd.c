@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/ctl.h"
@@ -17,6 +18,7 @@
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
 #include "switchd/takeover.h"
+#include "switchd/vde_mgmt.h"
 
 /* Small buffers hold what segmentation makes of superframes until it is sent. */
 #define POOL_SMALL   2048u
@@ -51,6 +53,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	list_init(&sw->dirty_ports);
 	list_init(&sw->dirty_encaps);
 	list_init(&sw->captures);
+	list_init(&sw->consoles);
 	hash_key_random(&key);
 	sw->instance = key.word[0] | 1;
 	hash_key_random(&key);
@@ -78,6 +81,12 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->port_host.lost = ports_lost;
 	sw->port_host.descriptors_changed = ports_descriptors_changed;
 	sw->port_host.interface_taken = ports_interface_taken;
+	sw->port_host.find = ports_find;
+	sw->port_host.join = ports_join;
+	sw->port_host.leave = ports_leave;
+	sw->port_host.manage = vde_mgmt_serve;
+	sw->port_host.uid_now = sw->port_host.uid = geteuid();
+	sw->port_host.gid = getegid();
 	return 0;
 }
 

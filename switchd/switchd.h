@@ -82,7 +82,9 @@ struct port_runtime {
 	bool counted_up; /* the state that was last announced */
 	bool astray;	 /* a segment went from under it: it has to join again */
 	bool wildcard;	 /* stands for ports of its own, one for each interface */
-	struct port *of; /* such a port: its wildcard, without which it is not */
+	bool many;	 /* serves many guests, each of which has a port of its own */
+	struct port *of; /* such a port: its wildcard or the one that serves many, without
+			  * which it is not */
 	bool stored;	 /* systemd keeps the descriptor too */
 };
 
@@ -101,6 +103,7 @@ struct switchd {
 	struct list uplinks, segments, ports;
 	struct list dirty_ports, dirty_encaps;
 	struct list captures; /* all of them, by capture.link */
+	struct list consoles; /* connections to VDE management sockets */
 	struct names *uplink_names, *segment_names, *port_names;
 	struct segment **segment_by_number; /* FDB_SEGMENTS_MAX entries, mostly untouched */
 	struct port **port_by_number;

@@ -92,6 +92,11 @@ static int dgram_check(const struct port_conf *common, struct err *err)
 	return -EINVAL;
 }
 
+static const char *dgram_path(const struct port_conf *conf)
+{
+	return conf_of(conf)->path;
+}
+
 static bool dgram_conflict(const struct port_conf *a, const struct port_conf *b)
 {
 	return strcmp(own_of(conf_of(a)), own_of(conf_of(b))) == 0;
@@ -405,6 +410,7 @@ const struct port_ops dgram_ops = {
     .schema = &dgram_schema,
     .check = dgram_check,
     .conflict = dgram_conflict,
+    .datagrams_at = dgram_path,
     .open = dgram_open,
     .adopt = dgram_adopt,
     .handover = dgram_handover,

@@ -13,9 +13,10 @@
 #include "switchd/port/netdev.h"
 #include "switchd/port/stream.h"
 #include "switchd/port/tap.h"
+#include "switchd/port/vde.h"
 
-static const struct port_ops *const types[] = {&tap_ops, &netdev_ops, &stream_ops, &dgram_ops,
-					       &udp_ops};
+static const struct port_ops *const types[] = {&tap_ops,   &netdev_ops, &stream_ops,
+					       &dgram_ops, &udp_ops,	&vde_ops};
 
 const struct port_ops *port_ops_find(const char *type)
 {

@@ -54,6 +54,22 @@ struct port_host {
 	void (*lost)(struct port *port, const char *why);
 	/* Who else here has an interface: "uplink \"lan\"", "port \"vm1\"". false: nobody. */
 	bool (*interface_taken)(const struct port *port, const char *ifname, char *by, size_t size);
+	/* The first port for which `match` is true, or NULL. */
+	struct port *(*find)(const struct port_host *host,
+			     bool (*match)(const struct port *port, void *arg), void *arg);
+	/* A guest has come to a port that serves many: makes it a port of its own, called
+	 * by the name of that, '/' and the suffix, and opens it with `guest` in
+	 * port->guest. 0; or negative errno, and the guest is the caller's still. */
+	int (*join)(struct port *many, const char *suffix, void *guest);
+	/* A port's guest has left: what was learned there is forgotten, and if the
+	 * guest had joined, its port goes. Touch nothing afterwards. */
+	void (*leave)(struct port *port);
+	/* Somebody asks at a port for the management of it: answers on the descriptor,
+	 * which is the host's now. */
+	void (*manage)(struct port *port, int fd);
+	/* Who the switch runs as now; and who it will run as while it serves: files
+	 * that it makes are to be theirs. */
+	unsigned uid_now, uid, gid;
 };
 
 /* Room for whoever has an interface. */
@@ -74,6 +90,7 @@ struct port {
 	const struct port_conf *conf; /* starts the type's own structure */
 	uint32_t number;	      /* identifies it in the FDB, never reused while it lives */
 	void *state;		      /* the type's own, made by open; NULL while closed */
+	void *guest;		      /* what join() was given, for open to take over */
 	bool up;		      /* attached and, as far as can be known, raised */
 	char why[160];		      /* why it is not up, for `port show` */
 	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
@@ -187,6 +204,18 @@ struct port_ops {
 	/* Puts another interface (not owned) into a configuration; goes with `link`.
 	 * 0, or -ENOMEM with nothing changed. */
 	int (*set_interface)(struct port_conf *conf, const char *ifname);
+
+	/*
+	 * Whether a port so configured serves many guests: it gets no frames and sends
+	 * none itself, and each guest joins with a port of its own, with what
+	 * set_guest makes of a copy of the configuration. Both NULL: never.
+	 */
+	bool (*serves_many)(const struct port_conf *conf);
+	void (*set_guest)(struct port_conf *conf, const char *suffix);
+
+	/* The path at which a port so configured takes datagrams from whoever is not
+	 * refused by the file's mode; NULL: it has none. NULL for types that never do. */
+	const char *(*datagrams_at)(const struct port_conf *conf);
 
 	/*
 	 * Undoes what a predecessor that was killed has left behind, except on the

@@ -94,6 +94,15 @@ const char *socket_wants_mode(const char *value)
 	return parse_mode(value, &mode) ? NULL : "three octal digits, such as \"0660\"";
 }
 
+mode_t socket_mode(const char *text)
+{
+	mode_t mode = MODE_DEFAULT;
+
+	if (text && !parse_mode(text, &mode))
+		abort(); /* was checked */
+	return mode;
+}
+
 const char *socket_wants_group(const char *value)
 {
 	size_t len = strlen(value);
@@ -180,7 +189,7 @@ static bool group_of_line(char *line, const char *name, gid_t *gid)
 	return true;
 }
 
-static bool find_group(const char *name, gid_t *gid)
+bool socket_group(const char *name, gid_t *gid)
 {
 	unsigned long number;
 	char *text, *rest, *line;
@@ -201,15 +210,14 @@ int socket_bind_file(const char *path, int type, const char *mode_text, const ch
 		     struct err *err)
 {
 	struct sockaddr_un addr;
-	mode_t mode = MODE_DEFAULT;
 	gid_t gid = 0;
 	int fd, code;
 
-	if (!unix_address(&addr, path) || (mode_text && !parse_mode(mode_text, &mode)))
+	if (!unix_address(&addr, path))
 		abort(); /* was checked */
-	if (group && !find_group(group, &gid))
+	if (group && !socket_group(group, &gid))
 		return err_set(err, ENOENT, "%s: " GROUP_FILE " has no group \"%s\"", path, group);
-	fd = unix_bind(&addr, type, mode, err);
+	fd = unix_bind(&addr, type, socket_mode(mode_text), err);
 	if (fd < 0 || !group)
 		return fd;
 	/* @syscall fchownat */

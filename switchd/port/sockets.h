@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "lib/err.h"
 
@@ -23,6 +24,13 @@ socklen_t socket_endpoint(const char *text, struct sockaddr_storage *ss);
 
 /* "192.0.2.1:4000" for a socket address; returns buf. */
 const char *socket_endpoint_format(const struct sockaddr_storage *ss, char *buf, size_t size);
+
+/* What a key says that socket_wants_mode() has taken; NULL: the default, 0600. */
+mode_t socket_mode(const char *text);
+
+/* The number of a group of /etc/group, or of one that is given by its number; false if
+ * there is none. */
+bool socket_group(const char *name, gid_t *gid);
 
 /*
  * Like unix_bind(); the file gets a mode (NULL: "0600") and a group (NULL: as made).

@@ -432,6 +432,49 @@ static int add(struct desired *desired, const char *kind, const char *text, stru
 	return r;
 }
 
+static int set(struct desired *desired, const char *kind, const char *name, const char *keys,
+	       struct err *err)
+{
+	json_t *json = json_loads(keys, 0, NULL);
+	int ret;
+
+	assert_non_null(json);
+	ret = desired_set(desired, kind, name, json, err);
+	json_decref(json);
+	return ret;
+}
+
+/* An object gets other keys in its place in the list, or stays as it was. */
+static void set_keys(void **state)
+{
+	struct desired desired = {.host = NULL};
+	struct err err = {""};
+
+	(void)state;
+	assert_int_equal(
+	    desired_parse(
+		&desired,
+		"segments = ( { name = \"a\"; ageing = 7; }, { name = \"b\"; } );"
+		"ports = ( { name = \"p\"; type = \"tap\"; segment = \"a\"; mtu = 1400; },"
+		" { name = \"q\"; type = \"tap\"; segment = \"b\"; } );",
+		"test", &err),
+	    0);
+	assert_int_equal(set(&desired, "segment", "a", "{\"ageing\": 20}", &err), 0);
+	assert_int_equal(desired_segment(&desired, "a")->ageing, 20);
+	assert_string_equal(desired_at(&desired, DESIRED_SEGMENT, 0)->name, "a");
+	assert_string_equal(desired_segment(&desired, "a")->owner, OWNER_FILE);
+	assert_int_equal(set(&desired, "segment", "a", "{\"ageing\": null}", &err), 0);
+	assert_int_equal(desired_segment(&desired, "a")->ageing, 300);
+	assert_int_equal(set(&desired, "port", "p", "{\"segment\": \"b\"}", &err), 0);
+	assert_string_equal(desired_port_at(&desired, 0)->name, "p");
+	assert_string_equal(desired_port(&desired, "p")->segment, "b");
+	assert_int_equal(set(&desired, "port", "p", "{\"colour\": 1}", &err), -EINVAL);
+	assert_string_equal(desired_port(&desired, "p")->segment, "b");
+	assert_int_equal(set(&desired, "port", "x", "{\"mtu\": 1}", &err), -ENOENT);
+	assert_int_equal(desired_check(&desired, &err), 0);
+	desired_clear(&desired);
+}
+
 static void add_and_del(void **state)
 {
 	struct desired out;
@@ -455,7 +498,7 @@ static void add_and_del(void **state)
 	assert_int_equal(
 	    add(&out, "port", "{\"name\": \"q\", \"type\": \"vde\", \"segment\": \"s\"}", &err),
 	    -EINVAL);
-	assert_string_equal(err.text, "port \"q\": type \"vde\": not in this version");
+	assert_string_equal(err.text, "vde port \"q\": key \"path\" is missing");
 	assert_int_equal(add(&out, "port", "{\"name\": \"q\"}", &err), -EINVAL);
 	assert_string_equal(err.text, "port \"q\": key \"type\" is missing");
 	assert_int_equal(add(&out, "port", "[]", &err), -EINVAL);
@@ -693,15 +736,11 @@ static void too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_key),
-	    cmocka_unit_test(defaults),
-	    cmocka_unit_test(between_objects),
-	    cmocka_unit_test(backend_says),
-	    cmocka_unit_test(add_and_del),
-	    cmocka_unit_test(reload_keeps),
-	    cmocka_unit_test(examples),
-	    cmocka_unit_test(files),
-	    cmocka_unit_test(many),
+	    cmocka_unit_test(every_key),       cmocka_unit_test(defaults),
+	    cmocka_unit_test(between_objects), cmocka_unit_test(backend_says),
+	    cmocka_unit_test(add_and_del),     cmocka_unit_test(set_keys),
+	    cmocka_unit_test(reload_keeps),    cmocka_unit_test(examples),
+	    cmocka_unit_test(files),	       cmocka_unit_test(many),
 	    cmocka_unit_test(too_many),
 	};
 
