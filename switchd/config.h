@@ -161,8 +161,9 @@ const char *port_conf_untagged(const struct port_conf *port);
 
 /*
  * Tells of what is allowed and might not be meant, one text for each, with
- * "FILE:LINE: " in front as far as that is known: now, ports whose guest joins
- * domains. What the `former` state had, too (it may be NULL), is not told again.
+ * "FILE:LINE: " in front as far as that is known: ports whose guest joins
+ * domains, and relays that may reach nobody or too much. What the `former` state had,
+ * too (it may be NULL), is not told again.
  */
 void desired_warn(const struct desired *desired, const struct desired *former,
 		  void (*tell)(const char *text));

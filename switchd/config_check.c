@@ -594,11 +594,66 @@ static bool joined_domains(const struct desired *desired, const struct port_conf
 	return second != NULL;
 }
 
+/* A WAN that is a group which no router passes on, or NULL. */
+static const struct encap_conf *local_wan(const struct segment_conf *segment)
+{
+	for (size_t i = 0; segment && i < segment->encaps.count; i++) {
+		const struct encap_conf *conf = segment_conf_encap(segment, i);
+		const struct encap_ops *ops = encap_find(conf->type);
+
+		if (conf->relay && ops->has_hosts && !conf_given(ops->schema, conf, "peers") &&
+		    !conf_given(ops->schema, conf, "ttl"))
+			return conf;
+	}
+	return NULL;
+}
+
+static bool unlimited_relay(const struct segment_conf *segment)
+{
+	for (size_t i = 0; segment && segment->storm == 0 && i < segment->encaps.count; i++)
+		if (segment_conf_encap(segment, i)->relay)
+			return true;
+	return false;
+}
+
+static void warn_of_relays(const struct desired *desired, const struct desired *former,
+			   void (*tell)(const char *text))
+{
+	const struct segment_conf *segments = desired->segments.items;
+
+	for (size_t i = 0; i < desired->segments.count; i++) {
+		const struct segment_conf *segment = &segments[i];
+		const struct segment_conf *was =
+		    former ? desired_segment(former, segment->name) : NULL;
+		const struct encap_conf *wan = local_wan(segment);
+		struct err said = {""};
+
+		if (wan && !local_wan(was)) {
+			(void)conf_fail(
+			    wan, &said,
+			    "warning: segment \"%s\": %s encap: behind this relay is a "
+			    "group with a ttl of 1, which routers do not pass on: name the "
+			    "other relays as `peers`, or give a `ttl`",
+			    segment->name, wan->type);
+			tell(said.text);
+		}
+		if (unlimited_relay(segment) && !unlimited_relay(was)) {
+			(void)conf_fail(
+			    segment, &said,
+			    "warning: segment \"%s\": with storm = 0 nothing limits what "
+			    "its relay floods across",
+			    segment->name);
+			tell(said.text);
+		}
+	}
+}
+
 void desired_warn(const struct desired *desired, const struct desired *former,
 		  void (*tell)(const char *text))
 {
 	char now[200], before[200];
 
+	warn_of_relays(desired, former, tell);
 	for (size_t i = 0; i < desired->ports.count; i++) {
 		const struct port_conf *port = desired_port_at(desired, i), *was;
 		struct err said = {""};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "switchd/relay.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,7 +75,7 @@ bool relay_admits(const struct segment_encap *from)
 {
 	const struct relay *relay = role(from->segment);
 
-	return !relay || !is_wan(from) || carries(relay);
+	return !is_wan(from) || (relay && carries(relay));
 }
 
 enum reason relay_refuses(const struct segment *segment, const struct segment_encap *from,
@@ -82,12 +83,8 @@ enum reason relay_refuses(const struct segment *segment, const struct segment_en
 {
 	const struct relay *relay = role(segment);
 
-	if (!relay)
-		return from ? REASON_SPLIT_HORIZON : REASON_NONE;
-	if (from == to)
-		return REASON_SPLIT_HORIZON;
-	if (carries(relay))
-		return REASON_NONE;
+	if (relay && carries(relay))
+		return from == to ? REASON_SPLIT_HORIZON : REASON_NONE;
 	/* Who stands by is a plain member of its LAN. */
 	if (from)
 		return REASON_SPLIT_HORIZON;
@@ -364,7 +361,7 @@ static uint32_t number_of(const struct segment *segment)
 	return NUMBER_DERIVED | (uint32_t)hash_bytes(&key, text, (size_t)n);
 }
 
-void relay_update(struct segment *segment)
+int relay_update(struct segment *segment)
 {
 	struct relay *relay = segment->relay;
 	struct relay_id own = {0};
@@ -380,7 +377,7 @@ void relay_update(struct segment *segment)
 	if (!relay && wan)
 		relay = make(segment);
 	if (!relay)
-		return;
+		return wan ? -ENOMEM : 0;
 	/* One that goes on where another process has left off keeps its instance. */
 	if (wan)
 		own = (struct relay_id){number_of(segment), relay->machine.relay
@@ -388,6 +385,7 @@ void relay_update(struct segment *segment)
 								: segment->sw->instance};
 	relay_machine_role(&relay->machine, wan, own, wan ? lan_side : 0, segment->sw->now);
 	rearm(relay, true);
+	return 0;
 }
 
 bool relay_is_active(const struct segment *segment, struct relay_id *who)

@@ -13,8 +13,9 @@
 #include "switchd/relay_machine.h"
 #include "switchd/switchd.h"
 
-/* Brings a segment's relay in line with its configuration and encaps: made, changed, gone. */
-void relay_update(struct segment *segment);
+/* Brings a segment's relay in line with its configuration and encaps: made, changed, or no
+ * longer one. 0, or -ENOMEM; then its WANs are closed. */
+int relay_update(struct segment *segment);
 
 /* With its segment. NULL is fine. */
 void relay_destroy(struct relay *relay);
@@ -36,7 +37,7 @@ void relay_resume(struct segment *segment, struct relay_id who, uint64_t then);
 
 /* ---- for the pipeline ---- */
 
-/* Whether what comes from this wire counts: not while a relay that is not active hears a WAN. */
+/* Whether what comes from this wire counts: not from a WAN without an active relay. */
 bool relay_admits(const struct segment_encap *from);
 
 /*

@@ -76,6 +76,18 @@ static struct relay_heard *add(struct relay_machine *machine, const struct relay
 	return relay_id_lower(who, &last->who) ? last : NULL;
 }
 
+/*
+ * One claims that has not heard us, since it has to make way for us: it is told at once,
+ * for it may be that beacons get lost, and it is about to become active beside us.
+ */
+static void defend(struct relay_machine *machine, const struct relay_beacon *beacon, uint64_t now)
+{
+	if (machine->state == RELAY_ACTIVE && beacon->state == RELAY_CLAIMING &&
+	    relay_id_lower(&machine->own, &beacon->from) &&
+	    machine->beacon_due <= now + RELAY_BEACON_MS - RELAY_CLAIM_BEACON_MS / 2)
+		machine->beacon_due = now;
+}
+
 unsigned relay_machine_hear(struct relay_machine *machine, const struct relay_beacon *beacon,
 			    uint32_t side, const struct ipaddr *from, uint64_t now)
 {
@@ -88,6 +100,7 @@ unsigned relay_machine_hear(struct relay_machine *machine, const struct relay_be
 		machine->loop_seen = now;
 		return RELAY_OWN;
 	}
+	defend(machine, beacon, now);
 	heard = find(machine, &beacon->from, side, from);
 	was = heard && heard->state == RELAY_ACTIVE;
 	if (!heard) {

@@ -252,7 +252,7 @@ static int update_encaps(struct segment *segment)
 	free(segment->encaps);
 	segment->encaps = encaps;
 	segment->encap_count = made;
-	relay_update(segment);
+	ret = relay_update(segment) < 0 ? -ENOMEM : ret;
 	segment->unfinished = ret < 0 || made < count;
 	return segment->unfinished ? -ENOMEM : 0;
 }
@@ -270,7 +270,7 @@ void segment_encaps_close(struct uplink *uplink)
 			break;
 		}
 		encap_destroy(se);
-		relay_update(segment);
+		(void)relay_update(segment); /* which makes none now */
 		segment_update_mtu(segment);
 	}
 }

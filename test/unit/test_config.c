@@ -288,6 +288,45 @@ static void defaults(void **state)
 #define E(rest)	 "encap = ( { type = \"etherip\"; uplink = \"u\"; " rest " } );"
 #define E1(rest) "{ type = \"etherip\"; uplink = \"u\"; " rest " }"
 
+static char warned[2][512];
+static unsigned warnings;
+
+static void tell(const char *text)
+{
+	assert_true(warnings < 2);
+	(void)snprintf(warned[warnings++], sizeof(warned[0]), "%s", text);
+}
+
+static void relays_that_may_not_be_meant(void **state)
+{
+	static const char text[] =
+	    U "segments = ( { name = \"s\"; id = 1; storm = 0;\nencap = ( " E1(
+		"relay = true;") ",\n"
+				 "{ type = \"dot1q\"; uplink = \"u\"; vid = 5; } ); } );";
+	static const char fine[] = U "segments = ( { name = \"s\"; id = 1; encap = ( " E1(
+	    "relay = true; ttl = 9;") ","
+				      "{ type = \"dot1q\"; uplink = \"u\"; vid = 5; } ); } );";
+	struct desired one, two;
+	struct err err;
+
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	memset(&two, 0, sizeof(two));
+	assert_int_equal(desired_parse(&one, text, "f", &err), 0);
+	assert_int_equal(desired_parse(&two, fine, "f", &err), 0);
+	desired_warn(&two, NULL, tell);
+	assert_int_equal(warnings, 0);
+	desired_warn(&one, &two, tell);
+	assert_int_equal(warnings, 2);
+	assert_non_null(strstr(warned[0], "f:3: warning: segment \"s\": etherip encap: behind this "
+					  "relay is a group with a ttl of 1"));
+	assert_non_null(strstr(warned[1], "f:2: warning: segment \"s\": with storm = 0 nothing "));
+	desired_warn(&one, &one, tell); /* it is known */
+	assert_int_equal(warnings, 2);
+	desired_clear(&one);
+	desired_clear(&two);
+}
+
 static void between_objects(void **state)
 {
 	static const struct {
@@ -736,11 +775,17 @@ static void too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_key),       cmocka_unit_test(defaults),
-	    cmocka_unit_test(between_objects), cmocka_unit_test(backend_says),
-	    cmocka_unit_test(add_and_del),     cmocka_unit_test(set_keys),
-	    cmocka_unit_test(reload_keeps),    cmocka_unit_test(examples),
-	    cmocka_unit_test(files),	       cmocka_unit_test(many),
+	    cmocka_unit_test(every_key),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(relays_that_may_not_be_meant),
+	    cmocka_unit_test(between_objects),
+	    cmocka_unit_test(backend_says),
+	    cmocka_unit_test(add_and_del),
+	    cmocka_unit_test(set_keys),
+	    cmocka_unit_test(reload_keeps),
+	    cmocka_unit_test(examples),
+	    cmocka_unit_test(files),
+	    cmocka_unit_test(many),
 	    cmocka_unit_test(too_many),
 	};
 

@@ -124,6 +124,8 @@ static struct {
 } r[RELAYS];
 
 static bool cut[RELAYS]; /* is heard by nobody, and hears nobody */
+static unsigned lost;	 /* of 100 beacons */
+static uint32_t dice;
 static uint64_t now, overlap;
 /* Two that may never be active at a time, unless they cannot hear each other. */
 static int rivals[2];
@@ -133,6 +135,8 @@ static int wires_setup(void **state)
 	(void)state;
 	memset(r, 0, sizeof(r));
 	memset(cut, 0, sizeof(cut));
+	lost = 0;
+	dice = 1;
 	now = 5000000;
 	overlap = 0;
 	rivals[0] = rivals[1] = -1;
@@ -161,7 +165,9 @@ static void broadcast_beacons(int from)
 			if (to == from || !r[to].there || cut[from] || cut[to])
 				continue;
 			for (unsigned at = LAN; at <= WAN; at++) {
-				if (r[to].wire[at] == r[from].wire[side] && r[to].wire[at] >= 0)
+				dice = dice * 1103515245u + 12345u;
+				if (r[to].wire[at] == r[from].wire[side] && r[to].wire[at] >= 0 &&
+				    (dice >> 16) % 100 >= lost)
 					(void)relay_machine_hear(&r[to].machine, &beacon, at,
 								 &address, now);
 			}
@@ -402,6 +408,42 @@ static void one_that_was_stopped_does_not_go_on(void **state)
 	assert_state(0, RELAY_ACTIVE);
 	assert_state(1, RELAY_STANDBY);
 	assert_int_equal(overlap, 0);
+}
+
+static void beacons_that_are_lost_seldom_make_two_active(void **state)
+{
+	(void)state;
+	rivals[0] = 0;
+	rivals[1] = 1;
+	boot(0, 1, 1, 0, -1);
+	boot(1, 2, 2, 0, -1);
+	pass(10000);
+	lost = 30;
+	pass(1000000);
+	lost = 0;
+	pass(5000);
+	assert_state(0, RELAY_ACTIVE);
+	assert_state(1, RELAY_STANDBY);
+	assert_true(overlap <= 1000); /* of a million milliseconds */
+}
+
+static void one_that_claims_is_told_who_is_active(void **state)
+{
+	struct relay_beacon claim = {{2, 2}, RELAY_CLAIMING, true};
+	struct ipaddr from = fx_host(1);
+
+	(void)state;
+	boot(0, 1, 1, 0, 1);
+	pass(5000);
+	while (!relay_machine_beacon(&r[0].machine, now))
+		now++;
+	now += 100;
+	assert_false(relay_machine_beacon(&r[0].machine, now));
+	(void)relay_machine_hear(&r[0].machine, &claim, LAN, &from, now);
+	assert_true(relay_machine_beacon(&r[0].machine, now));
+	/* But not as often as anybody likes. */
+	(void)relay_machine_hear(&r[0].machine, &claim, LAN, &from, now);
+	assert_false(relay_machine_beacon(&r[0].machine, now));
 }
 
 static void a_restarted_process_goes_on(void **state)
@@ -901,6 +943,8 @@ int main(void)
 	    MACHINE(the_own_beacon_that_comes_back_is_a_loop),
 	    MACHINE(a_lan_that_was_cut_and_is_whole_again),
 	    MACHINE(one_that_was_stopped_does_not_go_on),
+	    MACHINE(beacons_that_are_lost_seldom_make_two_active),
+	    MACHINE(one_that_claims_is_told_who_is_active),
 	    MACHINE(a_restarted_process_goes_on),
 	    MACHINE(random_comings_and_goings_leave_one_active),
 	    MACHINE(a_flood_of_strangers_does_not_hide_who_prevails),
