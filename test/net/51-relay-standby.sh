@@ -146,7 +146,7 @@ check "and all is as it was" reaches vm1 "$(v4 vm3)"
 
 # ---- mistakes ----
 
-lab_expect 'another relay has number 1 too' 'is heard on two sides'
+lab_expect 'another relay has number 1 too' 'is heard on two sides' 'behind this relay is a group'
 relay r4 1 vm7
 check "both get one number" ctl r4 reload
 one_active() {
