@@ -54,12 +54,17 @@ static void outlet_add(struct outlet *out, struct frame *frame)
 
 /* Where a tag stands beside the bytes, the frame goes to a trunk port: guests have it
  * among them, and each has bytes of its own then. */
-static void emit_to_port(void *arg, struct frame *frame)
+static inline void outlet_add_tagged(struct outlet *out, struct frame *frame)
 {
 	if (frame->tag.tpid && !packet_tag_put(frame))
 		frame_drop(frame, REASON_NO_BUFFER);
 	else
-		outlet_add(arg, frame);
+		outlet_add(out, frame);
+}
+
+static void emit_to_port(void *arg, struct frame *segment)
+{
+	outlet_add_tagged(arg, segment);
 }
 
 /* Finishes what the guest at the other end does not finish itself. */
@@ -70,7 +75,7 @@ static void finish_for_port(struct outlet *out, struct frame *frame)
 	enum reason reason = REASON_NONE;
 
 	if (!missing) {
-		emit_to_port(out, frame);
+		outlet_add_tagged(out, frame);
 		return;
 	}
 	if (frame->offload.gso != FRAME_GSO_NONE) {
@@ -83,7 +88,7 @@ static void finish_for_port(struct outlet *out, struct frame *frame)
 	if (reason != REASON_NONE)
 		frame_drop(frame, reason);
 	else
-		emit_to_port(out, frame);
+		outlet_add_tagged(out, frame);
 }
 
 void egress_flush_port(struct port *port)
