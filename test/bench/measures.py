@@ -3,6 +3,7 @@
 figures by name. UNITS has all names."""
 import json
 import os
+import re
 import time
 
 import lab
@@ -145,12 +146,37 @@ def control(setup, _seconds):
     return figures
 
 
+PARTS = ("parse", "learn", "lookup", "push", "segment", "merge")
+
+
+def instructions(_setup, _seconds):
+    """Instructions a frame of the pure parts of forwarding: no noise, so that one more shows."""
+    figures = {}
+    for part in PARTS:
+        out = lab.command("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=work",
+                          "--log-fd=1", lab.TOOLS + "/bench_instructions", part, 200, timeout=120)
+        figures[part] = (int(re.search(r"Collected : (\d+)", out)[1])
+                         / int(re.search(r'"frames": (\d+)', out)[1]))
+    return figures
+
+
+def guests_tcp(setup, seconds):
+    """One TCP stream between guests of QEMU. The script gets what attaches them and how
+    many seconds, makes a lab, and prints JSON in its last line: {"gbit": N}."""
+    out = lab.command(setup.script, setup.kind, seconds, timeout=300)
+    return json.loads(out.strip().splitlines()[-1])
+
+
 UNITS = {"gbit": "Gbit/s", "gbit_per_cpu": "Gbit/CPU-s", "kframes": "kframes/s", "kframes_per_cpu": "kframes/CPU-s",
          "ns_per_frame": "ns CPU/frame", "loss": "share", "rtt_us": "us", "p50_us": "us", "p99_us": "us",
-         "p999_us": "us", "idle_percent": "% CPU", "rss_mib": "MiB", "startup_s": "s", "reload_s": "s", "dump_s": "s", "dump_json_s": "s"}
+         "p999_us": "us", "idle_percent": "% CPU", "rss_mib": "MiB", "startup_s": "s", "reload_s": "s", "dump_s": "s",
+         "dump_json_s": "s",
+         **dict.fromkeys(PARTS, "instructions")}
 LOWER = {"ns_per_frame", "loss", "rtt_us", "p50_us", "p99_us", "p999_us", "idle_percent", "rss_mib", "startup_s",
-         "reload_s", "dump_s", "dump_json_s"}
+         "reload_s", "dump_s", "dump_json_s", *PARTS}
 # In which order the measures of a round are taken.
-ORDER = [tcp, frames, roundtrip, latency, idle, many_addresses, control]
+ORDER = [tcp, frames, roundtrip, latency, idle, many_addresses, control, instructions, guests_tcp]
 # Those that take long and say the same each time are not taken in every round.
-ROUNDS = {idle: 3, control: 2}
+ROUNDS = {idle: 3, control: 2, instructions: 1, guests_tcp: 3}
+# Those to which it is all one what else the machine does.
+STEADY = {instructions}

@@ -109,8 +109,9 @@ COLOURS = {"aim": "#2e7d32", "ok": "#7cb342", "short": "#d84315", "-": "#78909c"
 
 def write_svg(path, about, results):
     """A bar for each row. Its scale is its own: a dashed line is where the row's aim is,
-    a plain line what it must reach; rows without show their peer, 1.0, as dashed line."""
-    rows = [r for r in results if "ratio" in r]
+    a plain line what it must reach; rows without show their peer, 1.0, as dashed line.
+    Rows that have neither are in the table only."""
+    rows = [r for r in results if "ratio" in r and ("peer" in r or r["aim"])]
     height = 80 + STEP * len(rows)
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'
              % (WIDTH, height), '<rect width="100%" height="100%" fill="white"/>',

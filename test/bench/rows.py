@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from measures import control, frames, idle, latency, many_addresses, roundtrip, tcp
+from measures import control, frames, guests_tcp, idle, instructions, latency, many_addresses, roundtrip, tcp
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,15 @@ ROWS = [
     Row("memory-million", "memory at 1,000,000 FDB entries", idle, "rss_mib", "million", None, 96, 64),
     Row("memory-ten", "memory at 10 ports", idle, "rss_mib", "ten", None, 16, 8, True),
     Row("idle-ten", "CPU when idle, 10 ports", idle, "idle_percent", "ten", None, 0.05, 0.01, True),
+
+    Row("qemu-tcp-bridge", "QEMU guests on netdev ports: TCP / Linux bridge", guests_tcp, "gbit", "qemu-netdev",
+        "qemu-bridge", 0.9, 1.0),
+
+    # A guard for changes of the code; there is nothing to reach.
+    Row("parse", "instructions: headers of a frame", instructions, "parse", "pure"),
+    Row("learn", "instructions: learning a source", instructions, "learn", "pure"),
+    Row("lookup", "instructions: looking up a destination", instructions, "lookup", "pure"),
+    Row("push", "instructions: EtherIP header on and off", instructions, "push", "pure"),
+    Row("segment", "instructions: a segment cut and summed", instructions, "segment", "pure"),
+    Row("merge", "instructions: a segment verified and merged", instructions, "merge", "pure"),
 ]

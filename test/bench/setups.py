@@ -68,13 +68,16 @@ class Setup:
 
     def make(self):
         """Builds the setup; it works when it is ready()."""
-        for program in self.programs:
-            if not lab.command("sh", "-c", "command -v " + program, check=False):
-                raise Missing("there is no %s here" % program)
+        self.need()
         self.guests = [lab.namespace(self.of("guest%d" % (number + 1))) for number in range(2)]
         self.build()
         for number in range(2):
             self.join(number)
+
+    def need(self):
+        for program in self.programs:
+            if not lab.command("sh", "-c", "command -v " + program, check=False):
+                raise Missing("there is no %s here" % program)
 
     def build(self):
         raise NotImplementedError
@@ -478,6 +481,35 @@ class SwitchMany(Ours, Setup):
         self.describe(self.segments)
 
 
+class Pure(Setup):
+    """No guests: parts of the switch on their own."""
+    programs = ("valgrind",)
+
+    def make(self):
+        self.need()
+
+    def reaches(self):
+        return True
+
+
+class Attachments(Setup):
+    """Guests of QEMU, in a lab of the script's own; `kind` is what attaches them."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "attachments.sh")
+    programs = ("qemu-system-x86_64",)
+
+    def __init__(self, name, kind):
+        super().__init__(name)
+        self.kind = kind
+
+    def make(self):
+        if not os.path.exists(self.script):
+            raise Missing("not in this version: no attachments.sh")
+        self.need()
+
+    def reaches(self):
+        return True
+
+
 ETHERIP = {"type": "etherip"}
 ETHERIP_UDP = {"type": "etherip", "transport": "udp"}
 DOT1Q = {"type": "dot1q", "vid": 102}
@@ -506,5 +538,8 @@ SETUPS = {
     "dot1q": lambda name: SwitchWire(name, DOT1Q, mtu=1500),
     "dot1q-offload": lambda name: SwitchWire(name, DOT1Q, offload=True, mtu=1500),
     "vlan": BridgeVlan,
+    "pure": Pure,
+    "qemu-netdev": lambda name: Attachments(name, "netdev"),
+    "qemu-bridge": lambda name: Attachments(name, "bridge"),
     "vlan-offload": lambda name: BridgeVlan(name, offload=True),
 }
