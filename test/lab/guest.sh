@@ -32,6 +32,7 @@ GUEST_CACHE=$LAB_TOP/build/guest
 GUEST_MODULES="virtio_pci virtio_net"
 GUEST_FILES=${GUEST_FILES:-}
 GUEST_KERNEL='' GUEST_VERSION='' GUEST_INITRD=''
+declare -a GUEST_WRAP=()
 declare -A GUEST_PID=() GUEST_TO=() GUEST_FROM=()
 
 guest_kernel() {
@@ -175,17 +176,19 @@ guest_channel() { # GUEST
 	GUEST_FROM[$1]=$from
 }
 
+# On a loaded machine the emulated timer may be too late for the kernel's check of it.
 guest_cmdline() { # GUEST
-	printf 'console=ttyS0 quiet panic=-1 guest.name=%s guest.address=%s' "$1" "${GUEST_ADDRESS-$(v4 "$1")/24}"
+	printf 'console=ttyS0 quiet panic=-1 no_timer_check guest.name=%s guest.address=%s' "$1" "${GUEST_ADDRESS-$(v4 "$1")/24}"
 }
 
-# GUEST_ADDRESS: another address than its own; empty for none.
+# GUEST_ADDRESS: another address than its own; empty for none. GUEST_WRAP: a command that
+# runs QEMU.
 guest_boot() { # WHERE GUEST NETDEV [QEMU-ARGUMENT...]
 	local where=$1 guest=$2 netdev=$3
 	shift 3
 	guest_channel "$guest"
 	guest_drain "$guest"
-	background "$where" qemu-system-x86_64 -accel tcg -cpu max -m "${GUEST_MEMORY:-160}" -nodefaults -display none \
+	background "$where" "${GUEST_WRAP[@]}" qemu-system-x86_64 -accel tcg -cpu max -m "${GUEST_MEMORY:-160}" -nodefaults -display none \
 		-no-reboot -serial "file:$LAB/$guest.console" -chardev "pipe,id=serial,path=$LAB/$guest.serial" -serial chardev:serial \
 		-kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRD" -append "$(guest_cmdline "$guest")" \
 		-netdev "$netdev,id=n0" -device "virtio-net-pci,netdev=n0,romfile=,mac=$(mac "$guest")" "$@" 2>"$LAB/$guest.qemu"
