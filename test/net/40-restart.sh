@@ -8,6 +8,7 @@
 #
 #	hostA: vm1, vm2, vm5 (alpha)     hostB: vm3, vm4 (alpha)
 
+# shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
 lab_begin "$@"
@@ -162,6 +163,8 @@ check "within a second, or three where machines are slow" [ "$took" -lt 3000 ]
 # ---- a service manager that keeps descriptors ----
 
 lab_stop hostA
+lab_guest vm6 vm7
+sed -e "s|^ports = (|ports = (\n{ name = \"vm6\"; type = \"stream\"; segment = \"alpha\"; path = \"$LAB/vm6\"; },\n{ name = \"vm7\"; type = \"dgram\"; segment = \"alpha\"; path = \"$LAB/vm7\"; remote = \"$LAB/vm7.guest\"; },|" "$LAB/good.conf" >"$LAB/hostA.conf"
 background hostA "$PYTHON" "$HERE/manager.py" "$LAB/notify" "$LAB/report" \
 	"$TVD_BIN/switchd" -c "$LAB/hostA.conf" >>"$LAB/hostA.log" 2>&1
 manager=$LAB_LAST
@@ -173,24 +176,32 @@ child() {
 }
 wait_until 10 ready 1
 address vm1 vm2
+background hostA "$PYTHON" "$HERE/sockguest.py" guest vm6 "$(mac vm6)" stream-connect "$LAB/vm6" >"$LAB/vm6.out"
+background hostA "$PYTHON" "$HERE/sockguest.py" guest vm7 "$(mac vm7)" dgram "$LAB/vm7.guest" "$LAB/vm7" >"$LAB/vm7.out"
+address vm6 vm7
 ctl hostA port add vm5 type tap segment alpha ifname eth0 netns vm5 mac "$(mac vm5)"
 address vm5
 reaches vm1 "$(v4 vm3)" && reaches vm2 "$(v4 vm4)" && reaches vm5 "$(v4 vm1)"
+reaches vm6 "$(v4 vm1)" && reaches vm7 "$(v4 vm1)"
 ctl hostA fdb add 52:54:00:00:00:77 segment alpha port vm1
-check "descriptors are stored" [ "$(grep -c '^store port\.' "$LAB/report")" = 3 ]
+# vm6 has two, and its first was stored once more when it came.
+check "descriptors are stored" [ "$(grep -c '^store port\.' "$LAB/report")" = 7 ]
 before=$(for guest in vm1 vm2 vm5; do interface $guest; done)
 known=$(fdb hostA)
 background vm1 ping -n -q -i 0.01 "$(v4 vm3)" >"$LAB/restart.ping"
 ping=$LAB_LAST
 kill -TERM "$(child)"
 check "told to end, it is started again" wait_until 10 ready 2
-check "with its descriptors" equal "$(awk '/^start/ { s = $0 } END { print s }' "$LAB/report" | grep -o ' port\.' | wc -l)" 3
+check "with its descriptors" equal "$(awk '/^start/ { s = $0 } END { print s }' "$LAB/report" | grep -o ' port\.' | wc -l)" 6
+check "guests on sockets go on" eval 'reaches vm6 "$(v4 vm1)" && reaches vm7 "$(v4 vm1)"'
 check "and what was learned" equal "$(fdb hostA)" "$known"
 check "guests keep their interfaces" equal "$(for guest in vm1 vm2 vm5; do interface $guest; done)" "$before"
 sleep 0.2
 kill -KILL "$(child)"
 check "killed, it is started again" wait_until 10 ready 3
 check "guests of the file keep their interfaces" equal "$(for guest in vm1 vm2; do interface $guest; done)" "$(grep -v vm5 <<<"$before" | head -n "$(for guest in vm1 vm2; do interface $guest; done | wc -l)")"
+check "and those on sockets their connections" eval 'reaches vm6 "$(v4 vm1)" && reaches vm7 "$(v4 vm1)"'
+check_not "which none of them has lost" grep -E 'lost|refused' "$LAB/vm6.out" "$LAB/vm7.out"
 sleep 0.2
 finish "$ping" INT
 echo "# lost in a restart and a kill: $(lost "$LAB/restart.ping") of $(awk '/packets trans/ { print $1 }' "$LAB/restart.ping")"
