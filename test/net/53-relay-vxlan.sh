@@ -85,6 +85,6 @@ check "the active relay is killed, and the other takes over" becomes 8 r4 active
 moved() {
 	[ "$(remote)" = 10.9.1.2 ]
 }
-check "the kernel's device is told" wait_until 3 moved
+check "the kernel's device is told" wait_until 5 moved
 check "and reaches the other LAN" reaches kern9 "$(v4 vm4)"
 lab_end
