@@ -514,6 +514,7 @@ int desired_set(struct desired *desired, const char *kind_name, const char *name
 	struct desired one = {.host = NULL};
 	const struct desired_object *object;
 	json_t *json, *value;
+	enum desired_kind kind;
 	const char *key;
 	size_t at;
 	int r = find_kind(kind_name, err);
@@ -533,14 +534,13 @@ int desired_set(struct desired *desired, const char *kind_name, const char *name
 		if (json_is_null(value))
 			json_object_del(json, key);
 	}
-	if (desired_add(&one, kind_name, json, object->owner, err) < 0) {
-		json_decref(json);
-		return -EINVAL;
-	}
+	kind = (enum desired_kind)r;
+	r = desired_add(&one, kind_name, json, object->owner, err);
 	json_decref(json);
-	exchange(desired, at, &one, 0, (enum desired_kind)r);
+	if (r == 0)
+		exchange(desired, at, &one, 0, kind);
 	desired_clear(&one);
-	return 0;
+	return r;
 }
 
 /* ---- Reading it ---- */

@@ -411,8 +411,8 @@ void vde_listen_close(struct port *port)
 	const struct vde_conf *conf = vde_conf_of(port);
 	struct listener *listener = port->state;
 
-	while (!list_empty(&listener->callers))
-		caller_free(container_of(listener->callers.next, struct caller, link));
+	list_for_each_safe (&listener->callers, it)
+		caller_free(container_of(it, struct caller, link));
 	ev_io_stop(port->host->loop, &listener->calling);
 	ev_io_stop(port->host->loop, &listener->managing);
 	ev_timer_stop(port->host->loop, &listener->pause);

@@ -266,9 +266,7 @@ static int connect_client(int fd, const struct vde_request *request, struct err 
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_set(err, errno, "its data socket %s: %s%s", request->path,
 			       strerror(errno),
-			       errno == EACCES ? " (a client with the option mode=666 would let "
-						 "switchd write to it)"
-					       : "");
+			       errno == EACCES ? " (see CAVEATS in switchd-vde(7))" : "");
 	if (!is_bound_at(fd, request->path))
 		return err_set(err, EPERM, "%s is not where its data socket was bound",
 			       request->path);

@@ -30,7 +30,8 @@ write() { # MORE-KEYS
 		echo "$1"
 		uplink 192.0.2.1
 		list segments "$(segment alpha 1 "$(etherip 239.192.0.1)")"
-		list ports "$(tap vm1 alpha)" "$(tap vm2 alpha)"
+		list ports "$(tap vm1 alpha)" "$(tap vm2 alpha)" \
+			"{ name = \"sw\"; type = \"vde\"; segment = \"alpha\"; path = \"$LAB/vde\"; mode = \"0666\"; mgmt = \"$LAB/vde.mgmt\"; }"
 	} | lab_config hostA
 	chown -R "$NOBODY:$NOBODY" "$LAB/hostA.run"
 }
@@ -54,6 +55,9 @@ judge() { # HOW
 	check "$1: a reload works" ctl hostA reload
 	check "$1: the control socket is closed to others" equal "$(stat -c %a "$LAB/hostA.sock")" 600
 	check "$1: and belongs to the user" equal "$(stat -c %u "$LAB/hostA.sock")" "$NOBODY"
+	check "$1: so do the sockets of a vde port" equal "$(stat -c %u "$LAB/vde" "$LAB/vde/ctl" "$LAB/vde.mgmt" | xargs)" "$NOBODY $NOBODY $NOBODY"
+	check "$1: which serves root" equal "$(on hostA timeout 10 "$PYTHON" "$LAB_TOP/test/net/vdeclient.py" odd good "$LAB/vde")" granted
+	check "$1: and other users" equal "$(on hostA timeout 10 setpriv --reuid 1 --regid 1 --clear-groups "$PYTHON" "$LAB_TOP/test/net/vdeclient.py" odd good "$LAB/vde")" granted
 	lab_stop hostA
 }
 
