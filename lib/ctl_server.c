@@ -23,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/ctl_line.h"
 #include "lib/ctl_listen.h"
 #include "lib/json_memory.h"
@@ -61,7 +62,8 @@ struct ctl_conn {
 	pid_t pid;
 	ev_io io;
 	ev_timer timer;
-	ev_tstamp since; /* when the timer was last set: how long it has been silent */
+	uint64_t
+	    since; /* of clock_ms(): when the timer was last set: how long it has been silent */
 	struct ctl_buffer in, out;
 	ctl_next_fn *next;
 	void (*done)(void *);
@@ -97,7 +99,7 @@ static void conn_patience(struct ctl_conn *conn)
 		ms = CTL_STALL_MS;
 	else if (conn_streams(conn))
 		ms = 0;
-	conn->since = ev_now(conn->server->loop);
+	conn->since = clock_ms();
 	conn->timer.repeat = ms / 1000.;
 	ev_timer_again(conn->server->loop, &conn->timer); /* stops it when 0 */
 }
@@ -586,8 +588,8 @@ static void conn_create(struct ctl_server *server, int fd)
 /* Makes room for one more: the connection that has been silent longest goes. */
 static bool make_room(struct ctl_server *server)
 {
-	ev_tstamp before = ev_now(server->loop) - CTL_SPARE_MS / 1000.;
 	struct ctl_conn *oldest = NULL;
+	uint64_t now = clock_ms();
 
 	if (server->counters.connections < CTL_CONNECTIONS_MAX)
 		return true;
@@ -596,7 +598,7 @@ static bool make_room(struct ctl_server *server)
 
 		if (conn_answers(conn) || conn_streams(conn))
 			continue;
-		if (conn->since <= before && (!oldest || conn->since < oldest->since))
+		if (now - conn->since >= CTL_SPARE_MS && (!oldest || conn->since < oldest->since))
 			oldest = conn;
 	}
 	if (!oldest)

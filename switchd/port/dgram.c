@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "encap/gso.h"
+#include "lib/clock.h"
 #include "lib/revive.h"
 #include "lib/unix_bind.h"
 #include "switchd/port/rx.h"
@@ -16,9 +17,9 @@
 
 #define SOCKET_BUFFER (1 << 20)
 
-/* A guest that was found gone is not believed to be back any sooner, in seconds: one
+/* A guest that was found gone is not believed to be back any sooner, in milliseconds: one
  * that comes and goes would fill the log. */
-#define BACK_AFTER 1.0
+#define BACK_AFTER 1000u
 
 struct dgram {
 	struct port *port;
@@ -27,7 +28,7 @@ struct dgram {
 	struct port_rx_pace pace;
 	bool named; /* UNIX: the peer's address goes with each datagram */
 	struct sockaddr_un to;
-	ev_tstamp gone;	   /* when it was last found so */
+	uint64_t gone;	   /* when it was last found so, by clock_ms() */
 	struct ucred peer; /* who has sent last; pid 0: nobody */
 };
 
@@ -109,7 +110,7 @@ static void is_gone(struct dgram *dgram, int error)
 	struct port *port = dgram->port;
 	bool was_up = port->up;
 
-	dgram->gone = ev_now(port->host->loop);
+	dgram->gone = clock_ms();
 	dgram->peer.pid = 0;
 	port->up = false;
 	(void)snprintf(port->why, sizeof(port->why), "nobody is at %.100s: %.40s",
@@ -122,7 +123,7 @@ static void is_there(struct dgram *dgram)
 {
 	struct port *port = dgram->port;
 
-	if (port->up || ev_now(port->host->loop) - dgram->gone < BACK_AFTER)
+	if (port->up || clock_ms() - dgram->gone < BACK_AFTER)
 		return;
 	port->up = true;
 	port->why[0] = '\0';

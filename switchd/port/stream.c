@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "encap/gso.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "lib/unix_bind.h"
@@ -38,7 +39,7 @@ struct stream {
 	int listen_fd, fd; /* -1: none */
 	bool connecting, broken;
 	double pause_seconds;
-	ev_tstamp since; /* of the connection */
+	uint64_t since; /* of the connection, by clock_ms() */
 	struct framing in;
 	uint8_t *out; /* QUEUE_BYTES, once it was needed */
 	size_t out_begin, out_end;
@@ -141,7 +142,7 @@ static void lose(struct stream *stream, const char *why)
 	struct port *port = stream->port;
 	bool was_up = port->up;
 
-	if (was_up && ev_now(port->host->loop) - stream->since > PAUSE_LAST)
+	if (was_up && (double)(clock_ms() - stream->since) / 1000. > PAUSE_LAST)
 		stream->pause_seconds = PAUSE_FIRST;
 	hang_up(stream);
 	port->up = false;
@@ -385,7 +386,7 @@ static void established(struct stream *stream, const struct sockaddr_storage *fr
 	struct port *port = stream->port;
 
 	stream->connecting = false;
-	stream->since = ev_now(port->host->loop);
+	stream->since = clock_ms();
 	identify(stream, from);
 	log_debug("port %s: connected with %s", port->conf->name, stream->peer);
 	ev_io_start(port->host->loop, &stream->reading);
