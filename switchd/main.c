@@ -85,6 +85,8 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_start(loop, &sw->ageing);
 	if (sw->uplinks_unseen)
 		uplinks_refresh(sw);
+	if (sw->links_unseen)
+		ports_follow_links(sw);
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 }

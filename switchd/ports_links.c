@@ -14,7 +14,8 @@
 
 LOG_MODULE("port");
 
-#define TRIES 5 /* to list interfaces while they change */
+#define TRIES	    5 /* to list interfaces while they change */
+#define UNSEEN_WARN 5 /* times that this may fail, one a second, before it is worth a word */
 
 static const char *interface_of(const struct port *port)
 {
@@ -343,6 +344,14 @@ static void add_children(struct switchd *sw, const struct links *links, const st
 	}
 }
 
+/* Once is nothing: interfaces change all the time while a lot of guests start. */
+static void unseen(struct switchd *sw)
+{
+	if (++sw->links_unseen == UNSEEN_WARN)
+		log_warn("interfaces cannot be listed: ports on them may be behind the times; "
+			 "trying again");
+}
+
 void ports_follow_links(struct switchd *sw)
 {
 	struct names *claimed;
@@ -354,15 +363,16 @@ void ports_follow_links(struct switchd *sw)
 	if (!any || !sw->rtnl)
 		return;
 	if (links_read(sw->rtnl, &links) < 0) {
-		log_limited(LOG_LEVEL_WARN, "interfaces cannot be listed: ports on them may be "
-					    "behind the times");
+		unseen(sw);
 		return;
 	}
 	claimed = list_claims(sw, &links);
 	if (!claimed) {
 		links_free(&links);
+		unseen(sw);
 		return;
 	}
+	sw->links_unseen = 0;
 	remove_children(sw, &links, claimed);
 	list_for_each (&sw->ports, it) {
 		struct port_runtime *rt = container_of(it, struct port_runtime, link);

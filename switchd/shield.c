@@ -322,6 +322,14 @@ int shield_raise(struct rtnl *rtnl, const struct rtnl_link *link, uint32_t insta
 	return 0;
 }
 
+bool shield_stands(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
+{
+	struct seen seen[2];
+
+	return look_both(rtnl, ifindex, seen) == 0 && seen[0].found && seen[1].found &&
+	       seen[0].instance == instance && seen[1].instance == instance;
+}
+
 void shield_lower(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
 {
 	struct rtnl_change change = {.netns_fd = -1};

@@ -29,6 +29,9 @@ struct rtnl_link;
 int shield_raise(struct rtnl *rtnl, const struct rtnl_link *link, uint32_t instance,
 		 struct err *err);
 
+/* Whether both sides of it are still there. */
+bool shield_stands(struct rtnl *rtnl, unsigned ifindex, uint32_t instance);
+
 /* Makes the interface what it was before. Nothing if it, or its shield, is gone. */
 void shield_lower(struct rtnl *rtnl, unsigned ifindex, uint32_t instance);
 

@@ -113,6 +113,7 @@ struct switchd {
 	ev_timer second, ageing;
 	ev_timer uplinks_soon;
 	bool uplinks_unseen;   /* one could not be looked at: again in a second */
+	unsigned links_unseen; /* how often interfaces could not be listed: the same */
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
 	uint64_t reloads, reload_failures;
 	uint64_t wakeups;

@@ -34,6 +34,7 @@ struct netdev {
 	int fd;
 	struct port_rx_pace pace;
 	unsigned mtu; /* the interface's, for `port show` */
+	bool doubt;   /* the socket has said that the interface went down */
 };
 
 /* clang-format off */
@@ -179,6 +180,8 @@ static bool receive(struct netdev *netdev, struct frame_batch *batch)
 			     FRAME_BATCH_MAX - batch->count);
 
 	/* The kernel gives up on a frame whose offloads no header can express. */
+	if (n == -ENETDOWN)
+		netdev->doubt = true;
 	if (n == -EINVAL) {
 		port->stats.rx_frames++;
 		port->stats.rx_drops[REASON_BAD_OFFLOAD]++;
@@ -198,7 +201,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	bool more = true;
 
 	revive(loop, io, events);
-	/* ENETDOWN is read once; netlink tells the rest. */
+	/* ENETDOWN is read once; netlink tells the rest, and later. */
 	for (unsigned tries = 0; more && tries < FRAME_BATCH_MAX && !frame_batch_full(&batch) &&
 				 segments < PORT_READ_SEGMENTS;
 	     tries++) {
@@ -555,12 +558,23 @@ static void netdev_handover(const struct port *port, struct port_heritage *herit
 
 static void netdev_link(struct port *port, const struct rtnl_link *link)
 {
+	struct netdev *netdev = port->state;
 	bool was_up = port->up;
 
 	if (!link || link->ifindex != port->ifindex) {
 		port->host->lost(port, link ? "it was made anew" : "it is gone");
 		return;
 	}
+	/*
+	 * It went down. Perhaps it was in another namespace meanwhile, and has come back
+	 * without what we had on it, our socket's ears included.
+	 */
+	if (netdev->doubt &&
+	    !shield_stands(port->host->rtnl, port->ifindex, port->host->instance)) {
+		port->host->lost(port, "it was away");
+		return;
+	}
+	netdev->doubt = false;
 	follow(port, link);
 	if (port->up != was_up)
 		port->host->changed(port);
