@@ -75,8 +75,8 @@ descriptors() {
 	find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l
 }
 # Starts a successor in the background: its process id in SUCCESSOR.
-successor() { # [COMMAND...]
-	nsenter --net=/run/netns/hostA -- setpriv --pdeathsig KILL "$@" "$TVD_BIN/switchd" -c "$LAB/hostA.conf" --takeover \
+successor() {
+	nsenter --net=/run/netns/hostA -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/hostA.conf" --takeover \
 		</dev/null >>"$LAB/hostA.log" 2>&1 &
 	SUCCESSOR=$!
 }
