@@ -6,7 +6,7 @@
 #
 #	alpha	vm1 ethernet.xml, vm2 named.xml, vm3 udp.xml, vm4 client.xml
 #		vm11 a namespace with a TAP of the switch's
-#	beta	vm5 server.xml, vm6 stream.xml, vm7 dgram.xml
+#	beta	vm5 server.xml, vm6 stream.xml, vm7 dgram.xml, vm8 vde.xml
 #		vm12 a namespace with a TAP of the switch's
 
 # shellcheck disable=SC2016 # what eval is given stands in single quotes
@@ -43,13 +43,13 @@ on hostA ip link set web0 up
 
 # ---- each file starts, and its guest is in its segment ----
 
-declare -A SEGMENT=([vm1]=alpha [vm2]=alpha [vm3]=alpha [vm4]=alpha [vm5]=beta [vm6]=beta [vm7]=beta)
+declare -A SEGMENT=([vm1]=alpha [vm2]=alpha [vm3]=alpha [vm4]=alpha [vm5]=beta [vm6]=beta [vm7]=beta [vm8]=beta)
 for file in "$LAB_TOP"/conf/libvirt/*.xml; do
 	check "${file##*/} is what libvirt's schema has" virt-xml-validate "$file" domain
 	libvirt_domain "$file"
 	check "libvirt starts the guest of ${file##*/}" vir hostA create "$LAB/$LIBVIRT_GUEST.xml"
 done
-guests="vm1 vm2 vm3 vm4 vm5 vm6 vm7"
+guests="vm1 vm2 vm3 vm4 vm5 vm6 vm7 vm8"
 alone=
 for guest in $guests; do
 	guest_up "$guest"
@@ -61,7 +61,7 @@ done
 # shellcheck disable=SC2086 # process ids
 wait $alone
 check "and none from the other segment" equal "$(sort "$LAB/alone" | xargs)" "$guests"
-for pair in vm1:vm2 vm2:vm3 vm3:vm4 vm4:vm1 vm5:vm6 vm6:vm7 vm7:vm5; do
+for pair in vm1:vm2 vm2:vm3 vm3:vm4 vm4:vm1 vm5:vm6 vm6:vm7 vm7:vm8 vm8:vm5; do
 	check "${pair%:*} fetches from ${pair#*:} what it has" guest_fetches "${pair%:*}" "$(v4 "${pair#*:}")"
 done
 check "the hook made a port for vm1" port_is vm1.0 up alpha hook
