@@ -157,11 +157,11 @@ def take_turns(given, jobs, made, samples):
             if turn >= measures.ROUNDS.get(measure, given.rounds):
                 continue
             say("round %d of %d: %s, %s" % (turn + 1, given.rounds, measure.__name__, name))
-            retries = RETRIES
+            retries = 0 if measure in measures.SINGLE else RETRIES
             if given.deadline:
                 share = (turn + done / len(jobs)) / given.rounds
                 late = time.monotonic() - begin > share * (given.deadline - begin)
-                retries = 0 if late else 1
+                retries = 0 if late else min(1, retries)
             samples[measure, name].append(sample(watch, measure, made[name], given.seconds, retries))
         longest = max(longest, time.monotonic() - started)
     say("")

@@ -493,9 +493,11 @@ class Pure(Setup):
 
 
 class Attachments(Setup):
-    """Guests of QEMU, in a lab of the script's own; `kind` is what attaches them."""
+    """Guests of QEMU, of which another script makes a lab of its own for all kinds, and
+    takes turns itself. `kind` is what attaches this setup's."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "attachments.sh")
     programs = ("qemu-system-x86_64",)
+    rates = None  # of the script's one run: Mbit/s of each round by kind
 
     def __init__(self, name, kind):
         super().__init__(name)
@@ -508,6 +510,18 @@ class Attachments(Setup):
 
     def reaches(self):
         return True
+
+    def next_rate(self, rounds, seconds):
+        """Mbit/s in the next of the script's rounds."""
+        if Attachments.rates is None:
+            Attachments.rates = {}
+            out = lab.command(self.script, "--rounds", rounds, "--seconds", seconds, "netdev", timeout=900)
+            # attachment, median, ratio, round trip, and the rates of all rounds
+            for line in re.findall(r"^(bridge|netdev) +\S+ +\S+ +\S+ +(.*)$", out, re.M):
+                Attachments.rates[line[0]] = [float(word) for word in line[1].split()]
+        if not Attachments.rates.get(self.kind):
+            raise lab.Failure("attachments.sh says nothing of " + self.kind)
+        return Attachments.rates[self.kind].pop(0)
 
 
 ETHERIP = {"type": "etherip"}
