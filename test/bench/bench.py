@@ -28,7 +28,8 @@ RETRIES = 2  # how often a sample that others disturbed is taken again
 def arguments():
     parser = argparse.ArgumentParser(prog="./run bench", description="Compares this switch with its peers.")
     parser.add_argument("--quick", action="store_true", help="the most important rows, in two minutes")
-    parser.add_argument("--only", metavar="PATTERN", type=lambda text: re.compile(text, re.I), help="rows whose key or title has this regular expression")
+    parser.add_argument("--only", metavar="PATTERN", type=lambda text: re.compile(text, re.I),
+                        help="rows whose key or title has this regular expression")
     parser.add_argument("--rounds", type=int, help="how often each is measured (default 7, quick 3)")
     parser.add_argument("--seconds", type=int, help="how long each time (default 3, quick 1)")
     parser.add_argument("--output", metavar="FOLDER", default=os.path.join(lab.BIN, "../bench"),
@@ -127,10 +128,10 @@ def sample(watch, measure, setup, seconds, retries):
     disturbed one counts."""
     best = None
     for _ in range(1 + retries):
-        if not setup.reaches() and not setup.reaches():
-            return {"error": "the guests reach each other no more", "figures": {}, "others": 0.0}
-        watch.begin()
         try:
+            # So that every table on the way knows both, and what was queued is gone.
+            lab.wait_until(setup.reaches, 5, "the guests reach each other no more")
+            watch.begin()
             figures = measure(setup, seconds)
         except (lab.Failure, OSError, KeyError, ValueError) as why:
             return {"error": "%s: %s" % (measure.__name__, why), "figures": {}, "others": 0.0}

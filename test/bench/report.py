@@ -103,7 +103,7 @@ def write_json(path, about, results, samples, failures):
         out.write("\n")
 
 
-WIDTH, LABEL, BAR, STEP = 980, 400, 360, 26
+WIDTH, LABEL, BAR, STEP = 1060, 480, 360, 26
 COLOURS = {"aim": "#2e7d32", "ok": "#7cb342", "short": "#d84315", "-": "#78909c"}
 
 

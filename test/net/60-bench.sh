@@ -36,7 +36,7 @@ env --default-signal=INT "$LAB_TOP/test/bench/bench.py" --only local-tcp-bridge 
 LAB_CHILDREN+=($!)
 check "it starts programs" wait_until 20 many
 kill -INT "${LAB_CHILDREN[-1]}"
-check "when it is interrupted, they are gone" wait_until 20 few
+check "when it is interrupted, they are gone" wait_until 60 few
 check "and it says so" wait_until 5 grep -q interrupted "$LAB/bench.err"
 
 check_not "a row that is not there" bench --only 'no such row'
