@@ -151,6 +151,7 @@ static int socket_setup(struct dot1q_link *link, int fd, unsigned ifindex)
 static void socket_close(struct dot1q_link *link)
 {
 	dot1q_rx_stop(link);
+	socket_disown(&link->own);
 	if (link->fd >= 0)
 		close(link->fd);
 	link->fd = -1;
@@ -170,6 +171,7 @@ static int socket_open(struct dot1q_link *link, unsigned ifindex)
 		return ret;
 	}
 	link->fd = fd;
+	socket_own(link->host, &link->own, fd);
 	ret = dot1q_rx_start(link);
 	if (ret < 0)
 		socket_close(link);

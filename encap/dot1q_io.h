@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "encap/dot1q.h"
-#include "lib/list.h"
+#include "encap/socket.h"
 
 struct dot1q_mrp;
 struct dot1q_rx;
@@ -23,6 +23,7 @@ struct dot1q_link {
 	const struct encap_uplink *uplink;
 	unsigned refs;
 	struct dot1q_table table;
+	struct socket_own own;
 	int fd; /* -1: the uplink is away */
 	unsigned ifindex;
 	ev_io io;

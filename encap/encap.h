@@ -18,10 +18,12 @@
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/frame.h"
+#include "lib/list.h"
 #include "lib/stats.h"
 
 struct ev_loop;
 struct encap;
+struct encap_host;
 struct json_t;
 
 #define ENCAP_UPLINK_PREFIXES 16u
@@ -32,6 +34,8 @@ struct encap_uplink {
 	unsigned ifindex;      /* 0: no such interface now */
 	bool up;	       /* there, administratively up, and with carrier */
 	struct mac mac;	       /* of the interface; zero: it has none (now) */
+	bool bypass;	       /* packets may go past the kernel's network stack */
+	bool unseen;	       /* even while somebody captures on the interface */
 	unsigned mtu;	       /* of the interface; 1500 until it is known */
 	uint16_t family;       /* what to speak where nothing else decides */
 	struct ipaddr addr[2]; /* to send from, IPv4 and IPv6; unset: none (now) */
@@ -57,9 +61,17 @@ struct encap_host {
 	/* Frames that arrived, decapsulated, `peer` set to the outer source. Takes
 	 * ownership of every frame and empties the batch. */
 	void (*deliver)(struct encap *encap, struct frame_batch *batch);
+	/*
+	 * The Ethernet address to which packets for dst go over an uplink, if the kernel
+	 * has a good one, and nothing that must be done to them on the way (IPsec).
+	 * false: leave it to the kernel. May be NULL: always false.
+	 */
+	bool (*next_hop)(struct encap_host *host, const struct encap_uplink *uplink,
+			 const struct ipaddr *dst, struct mac *mac);
 	/* For each type, counters for what belongs to no encap (unknown
 	 * identifiers, bad versions). */
 	struct stats *stray;
+	struct list packet_sockets; /* of struct socket_own (socket.h) */
 	/* What backends of one type share (sockets); owned by the type. */
 	void *shared[ENCAP_KINDS];
 };
@@ -101,6 +113,7 @@ struct encap {
 	bool clamp_mss;		      /* set by open from its configuration */
 	unsigned lacks;		      /* set by open: OFFLOAD_ bits of its ops that are not here */
 	enum encap_oversize oversize; /* set by open */
+	uint64_t bypassed;	      /* packets sent past the kernel's network stack */
 	struct stats stats;
 	struct frame_batch out; /* frames handed over, not yet sent */
 };
@@ -127,11 +140,6 @@ struct encap_ops {
 
 	/* Whether frames that are longer than room() cannot be sent at all. */
 	bool no_fragments;
-
-	/* Whether only one process at a time can have it open, so that a switch has to
-	 * close it before its successor opens it. Others may be open twice, as long as
-	 * only one of the two reads and sends. */
-	bool exclusive;
 
 	/* Checks a parsed configuration by itself, with the segment's `id` (-1:
 	 * none was given). Touches nothing live. 0 or -EINVAL with a message. */
@@ -161,6 +169,12 @@ struct encap_ops {
 	/* The uplink's state, MTU or addresses changed; or, once a second while it is
 	 * up, nothing: then is the time to try again what has failed. Never NULL. */
 	void (*uplink_changed)(struct encap *encap);
+
+	/* A successor is about to open the same: gives up what only one process can
+	 * have and it can do without for a while. true: it cannot, and has to be
+	 * closed for that time. Two may be open as long as only one of them reads and
+	 * sends. NULL: there is no such thing. */
+	bool (*yield)(struct encap *encap);
 
 	/* Gives everything back; encap->out is empty by then. */
 	void (*close)(struct encap *encap);

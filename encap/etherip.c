@@ -420,6 +420,7 @@ const struct encap_ops etherip_ops = {
     .open = etherip_open,
     .reconf = etherip_reconf,
     .uplink_changed = etherip_uplink_changed,
+    .yield = etherip_yield,
     .close = etherip_close,
     .room = etherip_room,
     .push = etherip_push,

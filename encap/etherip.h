@@ -93,6 +93,7 @@ unsigned etherip_flow(const struct frame *frame);
 int etherip_open(struct encap *encap, struct err *err);
 int etherip_reconf(struct encap *encap, const struct encap_conf *conf);
 void etherip_close(struct encap *encap);
+bool etherip_yield(struct encap *encap);
 void etherip_uplink_changed(struct encap *encap);
 void etherip_send(struct encap *encap, struct frame_batch *batch);
 

@@ -89,7 +89,7 @@ void etherip_uplink_changed(struct encap *encap)
 	struct etherip *etherip = encap->state;
 	struct etherip_shared *shared = shared_of(encap);
 
-	senders_follow(senders_of(etherip), encap->uplink);
+	senders_follow(senders_of(etherip), encap->host, encap->uplink);
 	group_follow(&shared->groups, &etherip->member, &etherip->remotes.group, encap);
 }
 
@@ -198,6 +198,15 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 	return etherip_table_add(&shared->table, etherip) < 0 ? ENCAP_RESTART : 0;
 }
 
+/* A UDP port is one socket's; protocol 97 may have many. */
+bool etherip_yield(struct encap *encap)
+{
+	const struct etherip *etherip = encap->state;
+
+	senders_yield(senders_of(etherip), encap->host, encap->uplink);
+	return etherip->conf->transport == TRANSPORT_UDP;
+}
+
 void etherip_close(struct encap *encap)
 {
 	struct etherip *etherip = encap->state;
@@ -217,6 +226,7 @@ void etherip_show_io(const struct encap *encap, json_t *object)
 {
 	const struct etherip *etherip = encap->state;
 
+	json_object_set_new(object, "bypassed", json_integer((json_int_t)encap->bypassed));
 	json_object_set_new(object, "joined", json_boolean(etherip->member.ifindex != 0));
 	json_object_set_new(object, "kernel_filter", json_boolean(shared_of(encap)->kernel_filter));
 }

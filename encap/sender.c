@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "encap/sender.h"
+#include "encap/sender_impl.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -14,11 +14,10 @@
 
 LOG_MODULE("sender");
 
-#define TX_BUFFER   (4 << 20)
-#define TX_MESSAGES 64u
-#define TX_TRAIN    64u /* datagrams in one message: what every kernel takes */
-#define TRAIN_BYTES 65000u
-#define PORT_TRIES  64u /* ports that others may have taken */
+#define TX_BUFFER	(4 << 20)
+#define PORT_TRIES	64u /* ports that others may have taken */
+#define BYPASS_RETRY_MS 900u
+#define BUSY_TIMES	4u
 
 /* Not in every libc's headers. */
 #ifndef IP_PMTUDISC_OMIT
@@ -31,21 +30,6 @@ LOG_MODULE("sender");
 #define UDP_SEGMENT 103
 #endif
 
-struct sender {
-	struct list link;
-	const struct sender_kind *kind;
-	const struct encap_uplink *uplink;
-	uint16_t family;
-	unsigned refs;
-	bool open; /* else the uplink is away */
-	int fd[SENDER_SOCKETS];
-	struct ipaddr addr;
-	unsigned ifindex;
-	unsigned room;			/* bytes of UDP that fit one packet */
-	bool trains;			/* of UDP: the kernel cuts */
-	bool checksums[SENDER_SOCKETS]; /* of UDP over IPv4: they are on */
-};
-
 /* ---- sockets ---- */
 
 /* @syscall close */
@@ -57,6 +41,36 @@ static void sender_close(struct sender *sender)
 		sender->fd[i] = -1;
 	}
 	sender->open = false;
+}
+
+/* The way past the kernel's stack, or why there is none; tried again only where another
+ * process has it, which may end. */
+static void update_bypass(struct senders *senders, struct sender *sender,
+			  const struct encap_host *host)
+{
+	const struct encap_uplink *uplink = sender->uplink;
+	bool wanted = senders->kind->type == SOCK_RAW && uplink->bypass && uplink->ifindex != 0;
+	int ret;
+
+	if (sender->bypass && wanted && bypass_fits(sender->bypass, uplink))
+		return;
+	if (sender->bypass || !wanted || sender->bypass_ifindex != uplink->ifindex)
+		sender->bypass_error = 0;
+	bypass_put(sender->bypass);
+	sender->bypass = NULL;
+	if (!wanted || (sender->bypass_error && sender->bypass_error != -EBUSY) ||
+	    (sender->bypass_error && *host->now - sender->bypass_tried < BYPASS_RETRY_MS))
+		return;
+	ret = bypass_get(&senders->bypasses, uplink, &sender->bypass);
+	sender->bypass_failures = ret < 0 ? sender->bypass_failures + 1 : 0;
+	/* The kernel takes its time to free the queue of a process that has ended. */
+	if (ret < 0 && sender->bypass_failures == (ret == -EBUSY ? BUSY_TIMES : 1))
+		log_info("uplink %s: packets go through the kernel's network stack: no AF_XDP "
+			 "socket: %s",
+			 uplink->name, strerror(-ret));
+	sender->bypass_error = ret;
+	sender->bypass_ifindex = uplink->ifindex;
+	sender->bypass_tried = *host->now;
 }
 
 static int configure_ipv4(const struct sender *sender, int fd)
@@ -183,8 +197,8 @@ static void sender_update(struct sender *sender)
 
 /* ---- who uses them ---- */
 
-static struct sender *sender_find(const struct senders *senders, const struct encap_uplink *uplink,
-				  uint16_t family)
+struct sender *sender_find(const struct senders *senders, const struct encap_uplink *uplink,
+			   uint16_t family)
 {
 	list_for_each (&((struct senders *)(uintptr_t)senders)->list, it) {
 		struct sender *sender = container_of(it, struct sender, link);
@@ -229,300 +243,36 @@ void senders_put(struct senders *senders, const struct encap_uplink *uplink, uns
 		if (!(families & 1u << i) || !sender || --sender->refs > 0)
 			continue;
 		sender_close(sender);
+		bypass_put(sender->bypass);
 		list_del(&sender->link);
 		free(sender);
 	}
 }
 
-void senders_follow(struct senders *senders, const struct encap_uplink *uplink)
+void senders_follow(struct senders *senders, const struct encap_host *host,
+		    const struct encap_uplink *uplink)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct sender *sender = sender_find(senders, uplink, family_at(i));
 
-		if (sender)
-			sender_update(sender);
-	}
-}
-
-/* ---- sending ---- */
-
-/*
- * Messages that wait for one sendmmsg through one socket. Of UDP a message may be a
- * train: datagrams of one size, the last may be shorter, which the kernel cuts again
- * as late as it can (UDP_SEGMENT).
- */
-struct tx_message {
-	struct ipaddr dst;
-	unsigned datagrams, bytes;
-	unsigned size; /* of the first */
-	struct sockaddr_storage addr;
-	union {
-		char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
-		struct cmsghdr align;
-	} control;
-};
-
-struct tx_queue {
-	struct encap *encap;
-	const struct senders *senders;
-	const struct sender_to *to;
-	struct sender *sender;
-	unsigned number; /* which of its sockets */
-	unsigned count;
-	unsigned frames; /* iovecs in use */
-	struct mmsghdr hdr[TX_MESSAGES];
-	struct tx_message message[TX_MESSAGES];
-	struct iovec iov[TX_MESSAGES];
-};
-
-static enum reason reason_of_errno(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return REASON_QUEUE_FULL;
-	case EMSGSIZE:
-		return REASON_OVERSIZE;
-	default:
-		return REASON_LINK_DOWN;
-	}
-}
-
-/* The message gets what it needs said beside its bytes. */
-static void tx_set_control(struct tx_queue *q, unsigned i)
-{
-	struct tx_message *message = &q->message[i];
-	struct msghdr *hdr = &q->hdr[i].msg_hdr;
-	bool v6 = message->dst.family == AF_INET6;
-	uint16_t size = (uint16_t)message->size;
-	struct cmsghdr *c = &message->control.align;
-	int ttl = (int)q->to->ttl;
-
-	memset(&message->control, 0, sizeof(message->control));
-	hdr->msg_control = &message->control;
-	hdr->msg_controllen = 0;
-	if (ttl) {
-		c->cmsg_level = v6 ? SOL_IPV6 : SOL_IP;
-		c->cmsg_type = v6 ? IPV6_HOPLIMIT : IP_TTL;
-		c->cmsg_len = CMSG_LEN(sizeof(ttl));
-		memcpy(CMSG_DATA(c), &ttl, sizeof(ttl));
-		hdr->msg_controllen = CMSG_SPACE(sizeof(ttl));
-		c = (struct cmsghdr *)(message->control.bytes + hdr->msg_controllen);
-	}
-	if (message->datagrams > 1) {
-		c->cmsg_level = IPPROTO_UDP;
-		c->cmsg_type = UDP_SEGMENT;
-		c->cmsg_len = CMSG_LEN(sizeof(size));
-		memcpy(CMSG_DATA(c), &size, sizeof(size));
-		hdr->msg_controllen += CMSG_SPACE(sizeof(size));
-	}
-}
-
-/*
- * RFC 7348 wants no checksum in UDP over IPv4, since the frame inside has its own; but
- * the kernel cuts only what has one.
- */
-static void tx_set_checksums(struct tx_queue *q)
-{
-	bool trains = false;
-
-	if (!q->sender->trains || q->sender->family != AF_INET)
-		return;
-	for (unsigned i = 0; i < q->count; i++)
-		trains |= q->message[i].datagrams > 1;
-	if (trains != q->sender->checksums[q->number])
-		(void)socket_set_int(q->sender->fd[q->number], SOL_SOCKET, SO_NO_CHECK, !trains);
-	q->sender->checksums[q->number] = trains;
-}
-
-/* Sends what the kernel has refused as a train. What then fails is lost and counted. */
-static void tx_singly(struct tx_queue *q, unsigned i)
-{
-	struct stats *stats = &q->encap->stats;
-	struct msghdr *hdr = &q->hdr[i].msg_hdr;
-	struct iovec *iov = hdr->msg_iov;
-	unsigned datagrams = q->message[i].datagrams;
-
-	q->message[i].datagrams = 1;
-	tx_set_control(q, i);
-	hdr->msg_iovlen = 1;
-	for (unsigned k = 0; k < datagrams; k++) {
-		hdr->msg_iov = &iov[k];
-		if (sendmmsg(q->sender->fd[q->number], &q->hdr[i], 1, 0) == 1)
-			stats->tx_segments++;
-		else
-			stats->tx_drops[reason_of_errno(errno)]++;
-	}
-}
-
-static unsigned tx_datagrams(const struct tx_queue *q, unsigned from, unsigned to)
-{
-	unsigned n = 0;
-
-	for (unsigned i = from; i < to; i++)
-		n += q->message[i].datagrams;
-	return n;
-}
-
-static void tx_failed(struct tx_queue *q, unsigned i, enum reason reason)
-{
-	if (q->message[i].datagrams > 1) {
-		/* IPsec below, or a kernel that is too old. */
-		if (reason != REASON_OVERSIZE) {
-			log_info("uplink %s: the kernel does not cut datagrams here: %s",
-				 q->encap->uplink->name, strerror(errno));
-			q->sender->trains = false;
-		}
-		tx_singly(q, i);
-		return;
-	}
-	if (reason == REASON_LINK_DOWN)
-		log_limited(LOG_LEVEL_INFO, "segment %s: sending: %s", q->encap->segment_name,
-			    strerror(errno));
-	q->encap->stats.tx_drops[reason]++;
-}
-
-static void tx_flush(struct tx_queue *q)
-{
-	struct stats *stats = &q->encap->stats;
-	unsigned done = 0;
-
-	assert(q->sender); /* what is queued has one */
-	for (unsigned i = 0; i < q->count; i++)
-		tx_set_control(q, i);
-	tx_set_checksums(q);
-	while (done < q->count) {
-		int n = sendmmsg(q->sender->fd[q->number], q->hdr + done, q->count - done,
-				 0); /* @syscall sendmmsg */
-		enum reason reason;
-
-		if (n > 0) {
-			stats->tx_segments += tx_datagrams(q, done, done + (unsigned)n);
-			done += (unsigned)n;
+		if (!sender)
 			continue;
-		}
-		if (errno == EINTR)
+		sender_update(sender);
+		update_bypass(senders, sender, host);
+	}
+}
+
+void senders_yield(struct senders *senders, const struct encap_host *host,
+		   const struct encap_uplink *uplink)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct sender *sender = sender_find(senders, uplink, family_at(i));
+
+		if (!sender || !sender->bypass)
 			continue;
-		reason = reason_of_errno(errno);
-		if (reason == REASON_QUEUE_FULL) { /* no use in trying the rest */
-			stats->tx_drops[reason] += tx_datagrams(q, done, q->count);
-			break;
-		}
-		tx_failed(q, done++, reason);
+		bypass_put(sender->bypass);
+		sender->bypass = NULL;
+		sender->bypass_error = -EBUSY;
+		sender->bypass_tried = *host->now;
 	}
-	q->count = 0;
-	q->frames = 0;
-}
-
-static void tx_set_address(struct tx_queue *q, struct tx_message *message, struct msghdr *hdr)
-{
-	struct sockaddr_storage *ss = &message->addr;
-
-	hdr->msg_namelen = ipaddr_to_sockaddr(&message->dst, ss);
-	hdr->msg_name = ss;
-	if (message->dst.family == AF_INET6) {
-		struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ss;
-
-		sin6->sin6_port = htons(q->to->port);
-		if (IN6_IS_ADDR_LINKLOCAL(&message->dst.v6) || ipaddr_is_multicast(&message->dst))
-			sin6->sin6_scope_id = q->sender->ifindex;
-	} else {
-		((struct sockaddr_in *)ss)->sin_port = htons(q->to->port);
-	}
-}
-
-/* Appends to the last message, where both can be one train. */
-static bool tx_couple(struct tx_queue *q, const struct frame *frame, const struct ipaddr *dst)
-{
-	struct tx_message *last;
-
-	if (q->count == 0 || !q->sender->trains)
-		return false;
-	last = &q->message[q->count - 1];
-	if (last->datagrams == TX_TRAIN || frame->len > last->size ||
-	    last->bytes != last->datagrams * last->size || last->bytes + frame->len > TRAIN_BYTES ||
-	    last->size > q->sender->room || !ipaddr_equal(&last->dst, dst))
-		return false;
-	last->datagrams++;
-	last->bytes += frame->len;
-	q->hdr[q->count - 1].msg_hdr.msg_iovlen++;
-	return true;
-}
-
-static void tx_add(struct tx_queue *q, const struct frame *frame, const struct ipaddr *dst)
-{
-	struct tx_message *message;
-	struct msghdr *hdr;
-
-	if (!q->sender || q->sender->family != dst->family) {
-		if (q->count)
-			tx_flush(q);
-		q->sender = sender_find(q->senders, q->encap->uplink, dst->family);
-	}
-	if (!q->sender || !q->sender->open) {
-		q->encap->stats.tx_drops[REASON_LINK_DOWN]++;
-		return;
-	}
-	if (q->frames == TX_MESSAGES)
-		tx_flush(q);
-	q->iov[q->frames] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
-	if (!tx_couple(q, frame, dst)) {
-		message = &q->message[q->count];
-		hdr = &q->hdr[q->count].msg_hdr;
-		message->dst = *dst;
-		message->datagrams = 1;
-		message->size = message->bytes = frame->len;
-		memset(hdr, 0, sizeof(*hdr));
-		tx_set_address(q, message, hdr);
-		hdr->msg_iov = &q->iov[q->frames];
-		hdr->msg_iovlen = 1;
-		q->count++;
-	}
-	q->frames++;
-}
-
-static void tx_add_all(struct tx_queue *q, const struct frame *frame)
-{
-	const struct remotes *remotes = q->to->remotes;
-
-	if (ipaddr_is_set(&frame->peer)) {
-		tx_add(q, frame, &frame->peer);
-		return;
-	}
-	if (ipaddr_is_set(&remotes->group))
-		tx_add(q, frame, &remotes->group);
-	for (unsigned k = 0; k < remotes->peer_count; k++)
-		tx_add(q, frame, &remotes->peers[k]);
-}
-
-/* Socket by socket, so that each needs one call; what one flow sends stays in order. */
-void senders_send(struct senders *senders, struct encap *encap, const struct sender_to *to,
-		  struct frame_batch *batch)
-{
-	uint8_t number[FRAME_BATCH_MAX] = {0};
-	uint32_t used = 0;
-	struct tx_queue q;
-
-	q.encap = encap;
-	q.senders = senders;
-	q.to = to;
-	q.sender = NULL;
-	q.count = 0;
-	q.frames = 0;
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (senders->kind->choose)
-			number[i] = (uint8_t)(senders->kind->choose(batch->frame[i]) %
-					      senders->kind->sockets);
-		used |= 1u << number[i];
-	}
-	for (q.number = 0; used >> q.number; q.number++) {
-		for (unsigned i = 0; i < batch->count; i++) {
-			if (number[i] == q.number)
-				tx_add_all(&q, batch->frame[i]);
-		}
-		if (q.count)
-			tx_flush(&q);
-	}
-	frame_batch_free(batch);
 }

@@ -25,12 +25,14 @@ struct sender_kind {
 
 struct senders {
 	struct list list;
+	struct list bypasses;
 	const struct sender_kind *kind;
 };
 
 static inline void senders_init(struct senders *senders, const struct sender_kind *kind)
 {
 	list_init(&senders->list);
+	list_init(&senders->bypasses);
 	senders->kind = kind;
 }
 
@@ -43,7 +45,12 @@ int senders_get(struct senders *senders, const struct encap_uplink *uplink, unsi
 void senders_put(struct senders *senders, const struct encap_uplink *uplink, unsigned families);
 
 /* The uplink's state or addresses may have changed: opens and closes sockets. */
-void senders_follow(struct senders *senders, const struct encap_uplink *uplink);
+void senders_follow(struct senders *senders, const struct encap_host *host,
+		    const struct encap_uplink *uplink);
+
+/* Leaves the way past the kernel's stack to another process, for a while. */
+void senders_yield(struct senders *senders, const struct encap_host *host,
+		   const struct encap_uplink *uplink);
 
 /* To whom, and how. */
 struct sender_to {

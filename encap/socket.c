@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "encap/encap.h"
 
 /* @syscall setsockopt */
 int socket_set_int(int fd, int level, int option, int value)
@@ -25,4 +28,35 @@ int socket_drop_everything(int fd)
 
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
 											   : 0;
+}
+
+/* @syscall newfstatat */
+void socket_own(struct encap_host *host, struct socket_own *own, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	own->inode = st.st_ino;
+	if (!host->packet_sockets.next)
+		list_init(&host->packet_sockets);
+	list_add_tail(&host->packet_sockets, &own->link);
+}
+
+void socket_disown(struct socket_own *own)
+{
+	if (own->link.next)
+		list_del(&own->link);
+	own->link.next = NULL;
+}
+
+bool socket_is_own(const struct encap_host *host, uint64_t inode)
+{
+	if (!host->packet_sockets.next)
+		return false;
+	list_for_each (&((struct encap_host *)(uintptr_t)host)->packet_sockets, it) {
+		if (container_of(it, struct socket_own, link)->inode == inode)
+			return true;
+	}
+	return false;
 }

@@ -5,6 +5,13 @@
 #ifndef TVD_SOCKET_H
 #define TVD_SOCKET_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/list.h"
+
+struct encap_host;
+
 /* setsockopt() of an int: 0 or negative errno. */
 int socket_set_int(int fd, int level, int option, int value);
 
@@ -14,5 +21,18 @@ void socket_set_buffer(int fd, int force, int plain, int bytes);
 
 /* Attaches a filter that takes nothing. 0 or negative errno. */
 int socket_drop_everything(int fd);
+
+/*
+ * Packet sockets of this process that take all that passes an interface: whoever looks
+ * for captures on it must know them. `own` is the owner's, for as long as the socket is
+ * open.
+ */
+struct socket_own {
+	struct list link; /* not in a list: not open */
+	uint64_t inode;
+};
+void socket_own(struct encap_host *host, struct socket_own *own, int fd);
+void socket_disown(struct socket_own *own);
+bool socket_is_own(const struct encap_host *host, uint64_t inode);
 
 #endif

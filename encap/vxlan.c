@@ -215,13 +215,19 @@ static void vxlan_peers(const struct encap *encap, void (*fn)(void *, const stru
 	remotes_each_peer(&vxlan->remotes, fn, arg);
 }
 
+/* A UDP port is one socket's. */
+static bool vxlan_yield(struct encap *encap)
+{
+	(void)encap;
+	return true;
+}
+
 const struct encap_ops vxlan_ops = {
     .type = "vxlan",
     .kind = ENCAP_VXLAN,
     .schema = &vxlan_schema,
     .offloads = OFFLOAD_NONE,
     .has_hosts = true,
-    .exclusive = true,	  /* a port of UDP is one socket's */
     .no_fragments = true, /* RFC 7348 section 4.3 */
     .check = vxlan_check,
     .key = vxlan_key,
@@ -229,6 +235,7 @@ const struct encap_ops vxlan_ops = {
     .open = vxlan_open,
     .reconf = vxlan_reconf,
     .uplink_changed = vxlan_uplink_changed,
+    .yield = vxlan_yield,
     .close = vxlan_close,
     .room = vxlan_room,
     .push = vxlan_push,

@@ -105,7 +105,7 @@ void vxlan_uplink_changed(struct encap *encap)
 	struct vxlan *vxlan = encap->state;
 	struct vxlan_shared *shared = shared_of(encap);
 
-	senders_follow(&shared->senders, encap->uplink);
+	senders_follow(&shared->senders, encap->host, encap->uplink);
 	group_follow(&shared->groups, &vxlan->member, &vxlan->remotes.group, encap);
 }
 

@@ -206,3 +206,12 @@ const char *ipprefix_format(const struct ipprefix *prefix, char buf[ADDR_STRLEN]
 	(void)snprintf(buf + used, ADDR_STRLEN - used, "/%u", prefix->len);
 	return buf;
 }
+
+struct mac ipaddr_group_mac(const struct ipaddr *group)
+{
+	const uint8_t *b = group->bytes;
+
+	if (group->family == AF_INET6)
+		return (struct mac){{0x33, 0x33, b[12], b[13], b[14], b[15]}};
+	return (struct mac){{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}};
+}

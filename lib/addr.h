@@ -89,4 +89,8 @@ int ipprefix_parse(const char *text, struct ipprefix *prefix);
 bool ipprefix_contains(const struct ipprefix *prefix, const struct ipaddr *addr);
 const char *ipprefix_format(const struct ipprefix *prefix, char buf[ADDR_STRLEN]);
 
+/* The Ethernet group address for an IP multicast group: RFC 1112 section 6.4, RFC 2464
+ * section 7. */
+struct mac ipaddr_group_mac(const struct ipaddr *group);
+
 #endif

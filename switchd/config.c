@@ -91,7 +91,7 @@ static const char *wants_run_dir(const char *value)
 /* ---- Schemas ---- */
 
 const char *const port_admin_words[] = {"open", "locked", NULL};
-static const char *const fast_words[] = {"off", "auto", "bpf", NULL};
+static const char *const fast_words[] = {"off", "auto", "xdp", "bpf", NULL};
 static const char *const tags_words[] = {"drop", "pass", NULL};
 static const char *const ids_words[] = {"own", "shared", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};

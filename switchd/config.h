@@ -29,7 +29,7 @@
 
 enum ids_mode { IDS_OWN, IDS_SHARED };
 enum tags_mode { TAGS_DROP, TAGS_PASS };
-enum fast_mode { FAST_OFF, FAST_AUTO, FAST_BPF };
+enum fast_mode { FAST_OFF, FAST_AUTO, FAST_XDP, FAST_BPF };
 enum port_admin { PORT_OPEN, PORT_LOCKED };
 
 /* How uplinks, segments and ports begin. */

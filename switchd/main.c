@@ -27,6 +27,7 @@
 #include "switchd/control.h"
 #include "switchd/egress.h"
 #include "switchd/inherit.h"
+#include "switchd/nexthop.h"
 #include "switchd/notify.h"
 #include "switchd/ports_links.h"
 #include "switchd/privileges.h"
@@ -394,6 +395,8 @@ static int serve(const char *config_file, struct desired *desired, bool takeover
 		ret = -ENOMEM;
 	if (ret == 0)
 		ret = rtnl_open(&sw.rtnl, sw.loop, on_netlink, &sw);
+	if (ret == 0)
+		ret = nexthops_open(&sw.nexthops, sw.loop, sw.rtnl, &sw.now);
 	if (ret == 0)
 		ret = capture_open(&sw);
 	if (ret < 0) {

@@ -68,4 +68,19 @@ typedef void rtnl_addr_fn(void *arg, unsigned ifindex, const struct ipaddr *addr
 			  uint8_t prefix_len);
 int rtnl_each_addr(struct rtnl *rtnl, rtnl_addr_fn *fn, void *arg);
 
+/*
+ * To whom the kernel hands what goes from src to dst through this interface: a gateway,
+ * or dst itself. 0; -ENETUNREACH when it goes another way, or not as it is; or another
+ * negative errno.
+ */
+int rtnl_get_via(struct rtnl *rtnl, unsigned ifindex, const struct ipaddr *src,
+		 const struct ipaddr *dst, struct ipaddr *via);
+
+/*
+ * The Ethernet address of a neighbour; has the kernel verify one that is stale. 0;
+ * -ENOENT when the kernel has none that is good; or another negative errno.
+ */
+int rtnl_get_neighbour(struct rtnl *rtnl, unsigned ifindex, const struct ipaddr *addr,
+		       struct mac *mac);
+
 #endif

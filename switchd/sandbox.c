@@ -81,6 +81,7 @@ static const struct restriction restrictions[] = {
     {"socket", 0, ALL_BITS, AF_NETLINK},
     {"socket", 0, ALL_BITS, AF_UNIX},
     {"socket", 0, ALL_BITS, AF_PACKET},
+    {"socket", 0, ALL_BITS, AF_XDP},
     {"openat", 2, O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0},
 #ifndef TVD_SANITIZE
     {"mmap", 2, PROT_EXEC, 0},

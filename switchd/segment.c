@@ -291,8 +291,10 @@ void segment_encaps_restart(struct uplink *uplink)
 void segment_encaps_yield(struct segment *segment)
 {
 	for (size_t i = 0; i < segment->encap_count; i++) {
-		if (segment->encaps[i]->encap.ops->exclusive)
-			encap_close(segment->encaps[i]);
+		struct segment_encap *se = segment->encaps[i];
+
+		if (se->open && se->encap.ops->yield && se->encap.ops->yield(&se->encap))
+			encap_close(se);
 	}
 }
 

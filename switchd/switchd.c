@@ -14,6 +14,7 @@
 #include "switchd/events.h"
 #include "switchd/forward.h"
 #include "switchd/inherit.h"
+#include "switchd/nexthop.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
@@ -38,6 +39,14 @@ struct segment *switchd_segment(const struct switchd *sw, const char *name)
 struct port *switchd_port(const struct switchd *sw, const char *name)
 {
 	return names_find(sw->port_names, name);
+}
+
+static bool next_hop(struct encap_host *host, const struct encap_uplink *uplink,
+		     const struct ipaddr *dst, struct mac *mac)
+{
+	const struct switchd *sw = container_of(host, struct switchd, encap_host);
+
+	return sw->nexthops && nexthops_get(sw->nexthops, host, uplink, dst, mac);
 }
 
 int switchd_init(struct switchd *sw, const char *config_file)
@@ -73,6 +82,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->encap_host.now = &sw->now;
 	sw->encap_host.pool = sw->pool;
 	sw->encap_host.deliver = forward_from_encap;
+	sw->encap_host.next_hop = next_hop;
 	sw->encap_host.stray = sw->stray;
 	sw->port_host.loop = sw->loop;
 	sw->port_host.pool = sw->pool;
@@ -99,6 +109,7 @@ void switchd_fini(struct switchd *sw)
 	ctl_server_close(sw->control);
 	sw->control = NULL;
 	capture_close(sw);
+	nexthops_close(sw->nexthops);
 	rtnl_close(sw->rtnl);
 	fdb_destroy(sw->fdb);
 	names_destroy(sw->uplink_names);

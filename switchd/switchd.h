@@ -22,6 +22,7 @@ struct ctl_server;
 struct handover;
 struct inherit;
 struct names;
+struct nexthops;
 struct relay;
 struct switchd;
 
@@ -96,6 +97,7 @@ struct switchd {
 	struct frame_pool *pool;
 	struct fdb *fdb;
 	struct rtnl *rtnl;
+	struct nexthops *nexthops;
 	struct ctl_server *control;
 	struct encap_host encap_host;
 	struct port_host port_host;

@@ -130,6 +130,8 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 	int ret = rtnl_get_link(uplink->sw->rtnl, uplink->conf.interface, &link);
 
 	view->ifindex = 0;
+	view->bypass = uplink->conf.fast != FAST_OFF;
+	view->unseen = uplink->conf.fast == FAST_XDP;
 	view->up = false;
 	view->prefixes = 0;
 	memset(view->addr, 0, sizeof(view->addr));
@@ -166,8 +168,9 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *b)
 {
 	return a->ifindex == b->ifindex && a->up == b->up && a->mtu == b->mtu &&
-	       a->family == b->family && mac_equal(&a->mac, &b->mac) &&
-	       a->prefixes == b->prefixes && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
+	       a->bypass == b->bypass && a->unseen == b->unseen && a->family == b->family &&
+	       mac_equal(&a->mac, &b->mac) && a->prefixes == b->prefixes &&
+	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
 	       memcmp(a->prefix, b->prefix, sizeof(a->prefix)) == 0;
 }
 

@@ -235,13 +235,33 @@ static void prefix_contains(void **state)
 	assert_in_range(inside, 2000, 18000);
 }
 
+static void group_mac(void **state)
+{
+	static const char *const cases[][2] = {
+	    {"224.0.0.1", "01:00:5e:00:00:01"},	      {"239.192.0.1", "01:00:5e:40:00:01"},
+	    {"239.255.255.255", "01:00:5e:7f:ff:ff"}, {"ff02::1", "33:33:00:00:00:01"},
+	    {"ff18::5456:3", "33:33:54:56:00:03"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[MAC_STRLEN];
+		struct ipaddr group;
+		struct mac mac;
+
+		assert_int_equal(ipaddr_parse(cases[i][0], &group), 0);
+		mac = ipaddr_group_mac(&group);
+		assert_string_equal(mac_format(&mac, text), cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mac_text),	       cmocka_unit_test(mac_kinds),
 	    cmocka_unit_test(addr_text),       cmocka_unit_test(addr_as_memory),
 	    cmocka_unit_test(sockaddrs),       cmocka_unit_test(prefix_text),
-	    cmocka_unit_test(prefix_contains),
+	    cmocka_unit_test(prefix_contains), cmocka_unit_test(group_mac),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
