@@ -146,14 +146,17 @@ def sample(watch, measure, setup, seconds, retries):
 
 def take_turns(given, jobs, made, samples):
     """All rounds, in each of which every job has a turn. With a deadline there are no
-    more rounds than fit, and samples are taken again only while there is time."""
+    more rounds than fit, and samples are taken again only while there is time. Returns
+    the number of rounds."""
     watch = lab.Watch()
     begin = time.monotonic()
     longest = 0.0
     for turn in range(given.rounds):
         started = time.monotonic()
         if given.deadline and turn and started + longest > given.deadline:
-            break
+            say("")
+            print("only %d rounds fit into the time\n" % turn)
+            return turn
         for done, (measure, name) in enumerate(jobs):
             if turn >= measures.ROUNDS.get(measure, given.rounds):
                 continue
@@ -166,6 +169,7 @@ def take_turns(given, jobs, made, samples):
             samples[measure, name].append(sample(watch, measure, made[name], given.seconds, retries))
         longest = max(longest, time.monotonic() - started)
     say("")
+    return given.rounds
 
 
 def main():
@@ -189,7 +193,7 @@ def main():
                               if name in made))
     jobs.sort(key=lambda job: measures.ORDER.index(job[0]))  # stable: what is compared, in turns
     samples = {job: [] for row in wanted for job in ((row.measure, row.ours), (row.measure, row.peer))}
-    take_turns(given, jobs, made, samples)
+    facts["rounds"] = take_turns(given, jobs, made, samples)
     results = [report.judge(row, samples, failures) for row in wanted]
     report.table(results, sys.stdout)
     report.write_all(output, facts, results, samples, failures)
