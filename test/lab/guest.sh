@@ -53,7 +53,8 @@ guest_need() {
 	[ "$(uname -m)" = x86_64 ] || lab_skip "the guests' kernel is one for x86_64"
 	command -v qemu-system-x86_64 >/dev/null || lab_skip "there is no qemu-system-x86_64 here (package qemu-system-x86)"
 	command -v busybox >/dev/null || lab_skip "there is no busybox here (package busybox-static)"
-	busybox --help 2>/dev/null | grep -q '\<insmod\>' || lab_skip "this busybox has no insmod (package busybox-static)"
+	# Not grep -q, which would end before busybox has said everything: then that fails.
+	busybox --help 2>/dev/null | grep '\<insmod\>' >/dev/null || lab_skip "this busybox has no insmod (package busybox-static)"
 	! ldd "$(command -v busybox)" >/dev/null 2>&1 || lab_skip "this busybox is not static (package busybox-static)"
 	command -v cpio >/dev/null || lab_skip "there is no cpio here"
 	guest_kernel || lab_skip "there is no kernel for guests in $GUEST_ROOT (./run check-interop fetches it)"
