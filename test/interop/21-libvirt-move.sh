@@ -35,8 +35,9 @@ done
 
 # ---- where they are ----
 
-like() { # GUEST SEGMENT
-	sed -e "s/vm1</$1</; s/$(mac vm1)/$(mac "$1")/g; s/'alpha'/'$2'/g" "$LAB_TOP/conf/libvirt/ethernet.xml" >"$LAB/like.xml"
+like() { # GUEST SEGMENT [FILE]
+	sed -e "s/>vm[0-9]*</>$1</; s/52:54:00:00:00:0./$(mac "$1")/g; s/'\(alpha\|beta\)'/'$2'/g" \
+		"$LAB_TOP/conf/libvirt/${3:-ethernet}.xml" >"$LAB/like.xml"
 	libvirt_domain "$LAB/like.xml"
 }
 like vm1 alpha && like vm2 alpha && like vm3 beta
@@ -60,8 +61,8 @@ place() { # HOST: of vm1
 is_at() { # HOST PLACE
 	[ "$(place "$1")" = "['$2']" ]
 }
-migrate() { # FROM TO ADDRESS
-	vir "$1" migrate --live --p2p vm1 "$(libvirt_uri "$2")" "tcp://$3"
+migrate() { # FROM TO ADDRESS [GUEST]
+	vir "$1" migrate --live --p2p "${4:-vm1}" "$(libvirt_uri "$2")" "tcp://$3"
 }
 packets() { # FILE: sent and lost
 	awk '/packets transmitted/ { print $1, $1 - $4 }' "$1"
@@ -132,6 +133,22 @@ check "and started on hostB" vir hostB create "$LAB/vm1.xml"
 guest_up vm1
 check "vm11 reaches it there" reaches vm11 "$(v4 vm1)"
 check "where it is" is_at hostA 192.0.2.2
+
+# ---- the same with sockets ----
+
+n=4
+for kind in udp client server; do
+	guest=vm$n
+	n=$((n + 1))
+	like "$guest" alpha "$kind"
+	check "$guest of $kind.xml starts on hostA" vir hostA create "$LAB/$guest.xml"
+	guest_up "$guest"
+	check "is reached there" reaches vm12 "$(v4 "$guest")"
+	check "and moves to hostB" migrate hostA hostB 192.0.2.2 "$guest"
+	check "where it is reached from hostA" reaches vm11 "$(v4 "$guest")"
+	check "at its port" equal "$(ctl hostB -j fdb show segment alpha | json "[e['port'] for e in d if e['mac'] == '$(mac "$guest")'][0]")" "$guest.0"
+	vir hostB destroy "$guest"
+done
 
 # ---- a host without its domain ----
 
