@@ -233,22 +233,6 @@ struct tx_queue {
 	struct tx_message message[TX_MESSAGES];
 };
 
-static enum reason reason_of_errno(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return REASON_QUEUE_FULL;
-	case EMSGSIZE:
-		return REASON_OVERSIZE;
-	case EINVAL:
-		return REASON_BAD_OFFLOAD;
-	default:
-		return REASON_LINK_DOWN;
-	}
-}
-
 static void prepare(const struct dot1q_conf *conf, const struct frame *frame,
 		    struct tx_message *message, struct msghdr *hdr)
 {
@@ -284,7 +268,7 @@ static void flush(struct encap *encap, int fd, struct tx_queue *queue,
 			stats->tx_segments += offload_segments(batch->frame[done++]);
 		if (n > 0 || errno == EINTR)
 			continue;
-		reason = reason_of_errno(errno);
+		reason = errno == EINVAL ? REASON_BAD_OFFLOAD : reason_of_errno(errno);
 		if (reason == REASON_LINK_DOWN)
 			log_limited(LOG_LEVEL_INFO, "segment %s: sending: %s", encap->segment_name,
 				    strerror(errno));

@@ -48,20 +48,6 @@ struct tx_queue {
 	struct iovec iov[TX_MESSAGES];
 };
 
-static enum reason reason_of_errno(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return REASON_QUEUE_FULL;
-	case EMSGSIZE:
-		return REASON_OVERSIZE;
-	default:
-		return REASON_LINK_DOWN;
-	}
-}
-
 /* The message gets what it needs said beside its bytes. */
 static void tx_set_control(struct tx_queue *q, unsigned i)
 {

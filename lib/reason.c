@@ -2,6 +2,7 @@
 #include "lib/reason.h"
 
 #include <assert.h>
+#include <errno.h>
 
 static const struct {
 	const char *name, *text;
@@ -21,4 +22,18 @@ const char *reason_name(enum reason reason)
 const char *reason_text(enum reason reason)
 {
 	return (unsigned)reason < REASON_COUNT ? reasons[reason].text : "?";
+}
+
+enum reason reason_of_errno(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return REASON_QUEUE_FULL;
+	case EMSGSIZE:
+		return REASON_OVERSIZE;
+	default:
+		return REASON_LINK_DOWN;
+	}
 }

@@ -68,4 +68,7 @@ const char *reason_name(enum reason reason);
 /* A short explanation for people. */
 const char *reason_text(enum reason reason);
 
+/* Why a frame is dropped that the kernel refused with this error when it was sent. */
+enum reason reason_of_errno(int error);
+
 #endif

@@ -203,17 +203,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 static enum reason refused(struct dgram *dgram, int error)
 {
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return REASON_QUEUE_FULL;
-	case EMSGSIZE:
-		return REASON_OVERSIZE;
-	default:
+	enum reason reason = reason_of_errno(error);
+
+	if (reason == REASON_LINK_DOWN)
 		is_gone(dgram, error);
-		return REASON_LINK_DOWN;
-	}
+	return reason;
 }
 
 static void dgram_send(struct port *port, struct frame_batch *batch)

@@ -249,21 +249,12 @@ static void put(struct tx *tx, unsigned i, const struct frame *frame)
 /* Why the kernel did not take this frame. */
 static enum reason refused(struct port *port, const struct frame *frame, int error)
 {
-	switch (error) {
-	case EINVAL:
-		/* Before Linux 6.2 it knows no UDP superframes: have them cut from now on. */
-		if (frame->offload.gso == FRAME_GSO_UDP)
-			port->offloads &= ~OFFLOAD_USO;
-		return REASON_BAD_OFFLOAD;
-	case EMSGSIZE:
-		return REASON_OVERSIZE;
-	case EAGAIN:
-	case ENOBUFS:
-	case ENOMEM:
-		return REASON_QUEUE_FULL;
-	default:
-		return REASON_LINK_DOWN;
-	}
+	if (error != EINVAL)
+		return reason_of_errno(error);
+	/* Before Linux 6.2 it knows no UDP superframes: have them cut from now on. */
+	if (frame->offload.gso == FRAME_GSO_UDP)
+		port->offloads &= ~OFFLOAD_USO;
+	return REASON_BAD_OFFLOAD;
 }
 
 static void netdev_send(struct port *port, struct frame_batch *batch)
