@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "encap/dot1q_io.h"
+#include "encap/inbox.h"
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "lib/vnet.h"
@@ -35,6 +36,7 @@ struct rx_message {
 struct dot1q_rx {
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
+	struct inbox inbox;
 	bool superframes; /* there was one in the last batch */
 	/* Where frames longer than their buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
@@ -130,8 +132,6 @@ static struct encap *take(struct dot1q_link *link, struct rx_message *message,
 static void process(struct dot1q_link *link, unsigned count)
 {
 	struct dot1q_rx *rx = link->rx;
-	struct frame_batch batch = {.count = 0};
-	struct encap *current = NULL;
 
 	rx->superframes = false;
 	for (unsigned i = 0; i < count; i++) {
@@ -142,14 +142,8 @@ static void process(struct dot1q_link *link, unsigned count)
 		encap = take(link, &rx->message[i], &rx->hdr[i], &frame);
 		if (!encap)
 			continue;
-		/* Frames for one segment in a row travel together. */
-		if ((encap != current || frame_batch_full(&batch)) && batch.count)
-			link->host->deliver(current, &batch);
-		current = encap;
-		frame_batch_add(&batch, frame);
+		inbox_add(&rx->inbox, encap, frame);
 	}
-	if (batch.count)
-		link->host->deliver(current, &batch);
 }
 
 /* Gives a message a buffer again. While superframes arrive the first messages get
@@ -221,8 +215,9 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		if (n > 0)
 			process(link, (unsigned)n);
 		if (n < (int)RX_MESSAGES)
-			return;
+			break;
 	}
+	inbox_flush(&link->rx->inbox);
 }
 
 void dot1q_rx_stop(struct dot1q_link *link)
@@ -241,6 +236,7 @@ int dot1q_rx_start(struct dot1q_link *link)
 	link->rx = calloc(1, sizeof(*link->rx));
 	if (!link->rx)
 		return -ENOMEM;
+	link->rx->inbox.host = link->host;
 	ev_io_init(&link->io, on_readable, link->fd, EV_READ);
 	link->io.data = link;
 	ev_io_start(link->host->loop, &link->io);

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "encap/gro.h"
+#include "encap/inbox.h"
 #include "encap/socket.h"
 #include "lib/log.h"
 #include "lib/revive.h"
@@ -45,11 +45,7 @@ struct rx_message {
 struct receiver_buffers {
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
-	/* Frames of this turn for one encap, not handed over yet: more of the same
-	 * flows may follow. */
-	struct frame_batch batch;
-	struct encap *current;
-	struct gro gro;
+	struct inbox inbox;
 	uint8_t scratch; /* where a datagram goes for which there is no buffer */
 	/* Where datagrams longer than a small buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
@@ -137,38 +133,6 @@ static struct frame *take(struct receiver *receiver, unsigned i)
 	return NULL;
 }
 
-static void deliver(struct receiver *receiver)
-{
-	struct receiver_buffers *buffers = receiver->buffers;
-
-	gro_finish(&buffers->gro, &buffers->batch);
-	if (buffers->batch.count)
-		receiver->host->deliver(buffers->current, &buffers->batch);
-}
-
-/* Frames for one encap in a row travel together. */
-static void add(struct receiver *receiver, struct encap *encap, struct frame *frame)
-{
-	struct receiver_buffers *buffers = receiver->buffers;
-	struct frame_pool *pool = receiver->host->pool;
-	enum gro_result result = GRO_ADDED;
-
-	if (encap != buffers->current || frame_batch_full(&buffers->batch)) {
-		deliver(receiver);
-		buffers->current = encap;
-	}
-	if (encap->merge)
-		result = gro_add(&buffers->gro, pool, &buffers->batch, frame);
-	else if (frame_is_borrowed(frame) && !(frame = frame_keep(pool, frame)))
-		result = GRO_NO_BUFFER;
-	else
-		frame_batch_add(&buffers->batch, frame);
-	if (result == GRO_MERGED)
-		encap->stats.rx_merged++;
-	else if (result == GRO_NO_BUFFER)
-		encap->stats.rx_drops[REASON_NO_BUFFER]++;
-}
-
 /* One datagram; takes ownership, unless it is borrowed. */
 static void process_one(struct receiver *receiver, struct frame *frame, const struct outer *told)
 {
@@ -185,7 +149,7 @@ static void process_one(struct receiver *receiver, struct frame *frame, const st
 	}
 	frame->peer = outer.src;
 	frame->origin = &encap->stats;
-	add(receiver, encap, frame);
+	inbox_add(&receiver->buffers->inbox, encap, frame);
 }
 
 /* Datagrams of one size, the last may be shorter, that the kernel has joined. */
@@ -279,7 +243,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		if (n < (int)messages)
 			break;
 	}
-	deliver(receiver);
+	inbox_flush(&receiver->buffers->inbox);
 }
 
 void receiver_stop(struct receiver *receiver)
@@ -304,6 +268,7 @@ int receiver_start(struct receiver *receiver, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
+	receiver->buffers->inbox.host = receiver->host;
 	receiver->fd = fd;
 	socket_set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RX_BUFFER);
 	if (receiver->family == AF_INET) {

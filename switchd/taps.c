@@ -2,25 +2,43 @@
 #include "switchd/taps.h"
 
 #include <linux/if_ether.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "encap/encap.h"
 #include "encap/socket.h"
 
 #define SOCKETS "/proc/self/net/packet"
 
+/* What stands in a line; the protocol is hexadecimal, and the first line is a heading. */
+enum { POINTER, REFERENCES, TYPE, PROTOCOL, INTERFACE, RUNNING, MEMORY, USER, INODE, FIELDS };
+
+static bool split(char *line, uint64_t field[FIELDS])
+{
+	char *next = line, *save = NULL;
+
+	for (unsigned i = 0; i < FIELDS; i++, next = NULL) {
+		char *word = strtok_r(next, " \n", &save), *end;
+
+		if (!word)
+			return false;
+		field[i] = strtoull(word, &end, i == PROTOCOL || i == POINTER ? 16 : 10);
+		if (*end)
+			return false;
+	}
+	return true;
+}
+
 bool taps_in(FILE *file, const struct encap_host *host, unsigned ifindex)
 {
-	unsigned long long inode;
-	unsigned protocol, on;
 	char line[256];
 
-	/* Pointer, references, type, protocol (hexadecimal), interface, whether it
-	 * receives, memory, user, inode. The first line is a heading. */
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %*s %*s %x %u %*s %*s %*s %llu", &protocol, &on, &inode) ==
-			3 &&
-		    protocol == ETH_P_ALL && (on == ifindex || on == 0) &&
-		    !socket_is_own(host, inode))
+		uint64_t field[FIELDS];
+
+		if (split(line, field) && field[PROTOCOL] == ETH_P_ALL &&
+		    (field[INTERFACE] == ifindex || field[INTERFACE] == 0) &&
+		    !socket_is_own(host, field[INODE]))
 			return true;
 	}
 	return false;

@@ -240,7 +240,7 @@ void socket_remove_file(const char *path)
 
 bool socket_is_bound(int fd, int type, const struct sockaddr_storage *at)
 {
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(own);
 	char have[SOCKET_TEXT], want[SOCKET_TEXT];
 

@@ -80,7 +80,12 @@ for wire in "${settings[@]}"; do
 done
 for host in hostA hostB; do set_offloads "$host" tx off tso off gso off gro off; done
 for name in vm1 vm2 vm3 vm4; do set_offloads "$name" tx on tso on gso on gro on; done
+merged() {
+	ctl hostB -j encap show | json "[e['stats']['rx_merged'] for e in d if e['segment'] == 'alpha'][0]"
+}
+before=$(merged)
 longest "a wire that segments nothing gets segments" 8100:0066 vm1 vm3
+check "which are merged where they arrive" [ "$(merged)" -gt "$before" ]
 check "no longer than it takes ($LONGEST bytes)" equal "$LONGEST" 1518
 longest "of two tags, too" '88a8:00c8 8100:0007' vm2 vm4
 check "no longer than it takes ($LONGEST bytes)" equal "$LONGEST" 1514

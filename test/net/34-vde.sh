@@ -96,12 +96,12 @@ check "which is the switch's own" shows sw/1 owner client
 check "and has counters of its own" eval '[ "$(ctl hostA -j port show sw/1 | json "d[0][\"stats\"][\"rx_frames\"]")" -gt 0 ]'
 check "and its MAC" eval '[ "$(ctl hostA -j fdb show | json "[e[\"port\"] for e in d if e[\"mac\"] == \"$(mac vm1)\"][0]")" = sw/1 ]'
 check "clients remove their own sockets, or the switch does" equal "$(files)" '001.0 002.0'
-plug vm3 "vde://$V[3]"
+plug vm3 "vde://${V}[3]"
 check "a number that was asked for is its port's" wait_until 5 shows three state up
 check "which is in its own segment" reaches vm3 "$(v4 vm8)"
 check "and in no other" unreachable vm3 "$(v4 vm7)"
-check "a number in use is refused" eval '! on hostA timeout 5 vde_plug "vde://$V[3]" </dev/null'
-held hostA vde_plug "vde://$V[5]" >"$LAB/plug5"
+check "a number in use is refused" eval '! on hostA timeout 5 vde_plug "vde://${V}[3]" </dev/null'
+held hostA vde_plug "vde://${V}[5]" >"$LAB/plug5"
 five=$LAB_LAST
 check "any other number can be asked for" wait_until 5 shows sw/5 state up
 check "a metric tells that it is up" eval 'ctl hostA metrics | grep "port_up{port=\"sw/5\",segment=\"alpha\"} 1"'
@@ -166,6 +166,7 @@ odd() { # WHAT ANSWER
 	local answer
 	answer=$(on hostA timeout 20 "$PYTHON" "$vdeclient" odd "$1" "$V")
 	echo "$answer"
+	# shellcheck disable=SC2053 # a pattern
 	[[ $answer == $2 ]]
 }
 check "a good request is granted" odd good granted
@@ -190,6 +191,7 @@ if [ "$(id -u)" = 0 ] && [ "$(awk '{ print $3; exit }' /proc/self/uid_map)" != 1
 		local answer
 		answer=$(on hostA timeout 20 "$PYTHON" "$vdeclient" nobody - "$V" "$1")
 		echo "$answer"
+		# shellcheck disable=SC2053 # a pattern
 		[[ $answer == $2 ]]
 	}
 	mkdir -m 0777 "$LAB/open" "$LAB/theirs"

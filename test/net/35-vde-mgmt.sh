@@ -31,7 +31,8 @@ M=$LAB/mgmt
 lab_start hostA
 address vm7 vm8
 
-declare -A PLUG=()
+declare -A PLUG=() # used in what eval is given
+: "${#PLUG[@]}"
 plug() { # GUEST URL
 	background "$1" vde_plug2tap -s "$2" eth0 >"$LAB/$1.plug" 2>&1
 	PLUG[$1]=$LAB_LAST
