@@ -138,7 +138,7 @@ for data, _ in RawPcapReader(sys.argv[1]):
 END2
 }
 spoken() { # MAC BYTES: whether a station has sent a PDU that begins so
-	pdus mrp "$1" "$2" 2>/dev/null | grep -q .
+	pdus mrp "$1" "$2" 2>/dev/null | finds .
 }
 is_declared() { # PROTOCOL
 	[ "$(ctl hostA -j encap show | json "[e['$1']['state'] for e in d if e['segment'] == 'alpha'][0]")" = declared ]

@@ -208,7 +208,7 @@ fdb() { # HOST LETTER OTHER-HOST OTHER-LETTER
 # ---- how fast ----
 
 listens() { # GUEST
-	on "$1" ss -Hltn 'sport = :5201' 2>/dev/null | grep -q .
+	on "$1" ss -Hltn 'sport = :5201' 2>/dev/null | finds .
 }
 
 speed() { # TEXT FROM TO

@@ -419,6 +419,12 @@ equal() { # SEEN EXPECTED
 	}
 }
 
+# grep -q that reads to the end: who still writes when it has found what it looks for
+# would fail of SIGPIPE, and with pipefail so would the pipe.
+finds() { # GREP-ARGUMENTS...
+	grep "$@" >/dev/null
+}
+
 # Stops all daemons and judges them. Called once, by lab_end or by whoever
 # presents the result itself.
 lab_down() {

@@ -95,7 +95,7 @@ sys.exit(conn.recv(100) != b"2000000")' "$(v4 "$2")" || status=$?
 	return "$status"
 }
 listens() {
-	on "$1" ss -Hltn 'sport = :5001' | grep -q .
+	on "$1" ss -Hltn 'sport = :5001' | finds .
 }
 
 tcp vm1 vm4 && done=yes || done=no

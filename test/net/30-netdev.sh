@@ -55,8 +55,8 @@ former() { # what the host has of veth1 and veth2
 	on hostA ip -d link show veth2 | grep -Eo 'addrgenmode [a-z0-9]+|promiscuity [0-9]+|<[^>]*>'
 }
 shielded() { # INTERFACE
-	on hostA tc filter show dev "$1" ingress | grep -q bytecode &&
-		on hostA tc filter show dev "$1" egress | grep -q bytecode
+	on hostA tc filter show dev "$1" ingress | finds bytecode &&
+		on hostA tc filter show dev "$1" egress | finds bytecode
 }
 
 # ---- before: the host hears and answers what guests send ----
@@ -68,7 +68,7 @@ on vm1 ip addr add 192.0.2.77/24 dev eth0
 neighbour() { # whether the host answers vm1's ARP
 	on vm1 ip neigh flush dev eth0
 	on vm1 ping -q -c 1 -W 1 192.0.2.1 >/dev/null 2>&1 || :
-	on vm1 ip neigh show 192.0.2.1 | grep -q lladdr
+	on vm1 ip neigh show 192.0.2.1 | finds lladdr
 }
 check "without switchd the host answers a guest" neighbour
 before=$(former)
@@ -161,7 +161,7 @@ check "where tags are dropped they are counted" wait_until 5 \
 check "both sides of an interface are shielded" shielded veth1
 check "with switchd the host does not answer ARP" eval '! neighbour'
 host_mac=$(on hostA ip -o link show veth1 | sed -n 's/.*link\/ether \([0-9a-f:]*\) .*/\1/p')
-check "nor multicast pings" eval '! on vm1 ping -q -c 3 -i 0.2 -W 1 -w 2 ff02::1%eth0 2>&1 | grep -q "bytes from.*$host_mac"'
+check "nor multicast pings" eval '! on vm1 ping -q -c 3 -i 0.2 -W 1 -w 2 ff02::1%eth0 2>&1 | finds "bytes from.*$host_mac"'
 capture vm1 eth0 "$LAB/host.pcap" "ether src $host_mac"
 pid=$LAB_LAST
 on hostA ip link set veth1 down

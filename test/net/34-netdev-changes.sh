@@ -33,7 +33,7 @@ is() { # PORT STATE
 	[ "$(ctl hostA -j port show "$1" 2>/dev/null | json "d[0]['state']")" = "$2" ]
 }
 shielded() { # INTERFACE
-	on hostA tc filter show dev "$1" ingress | grep -q bytecode
+	on hostA tc filter show dev "$1" ingress | finds bytecode
 }
 lab_start hostA
 address vm3 vm4 vm5
@@ -180,5 +180,5 @@ lab_start hostA
 check "a new start takes them all over" wait_until 20 has 200
 lab_stop hostA
 check "and its end gives all of them back" \
-	eval '! on hostA tc qdisc show | grep -q clsact'
+	eval '! on hostA tc qdisc show | finds clsact'
 lab_end

@@ -106,7 +106,7 @@ interfaces() {
 	done
 }
 shielded() { # INTERFACE
-	on hostA tc filter show dev "$1" ingress 2>/dev/null | grep -q bytecode
+	on hostA tc filter show dev "$1" ingress 2>/dev/null | finds bytecode
 }
 everybody() { # reaches vm1
 	local guest

@@ -23,7 +23,7 @@ sys.exit(len(bars) != 5)' "$LAB/out/bench.svg"
 # ---- interrupted ----
 
 runs() { # NAME-REGEX
-	cat /proc/[0-9]*/comm 2>/dev/null | grep -qxE "$1"
+	cat /proc/[0-9]*/comm 2>/dev/null | finds -xE "$1"
 }
 gone() {
 	! runs 'switchd|iperf3|unshare|bench.py'
