@@ -16,12 +16,14 @@ LOG_MODULE("relay");
 #define NUMBER_DERIVED	 0x80000000u /* behind all that are configured */
 #define ANNOUNCE_AT_ONCE 64u	     /* stations, each a frame */
 #define ANNOUNCE_EVERY	 20u	     /* milliseconds; half of what `storm` lets cross by default */
+#define AGAIN_MS	 1000u	     /* from what another relay caused to the next of the kind */
 
 struct relay {
 	struct segment *segment;
 	struct relay_machine machine;
 	ev_timer timer;
 	uint64_t changes, limited;
+	uint64_t announce_next; /* not earlier */
 };
 
 static bool is_wan(const struct segment_encap *se)
@@ -126,17 +128,48 @@ static void forget(const struct relay *relay, uint32_t side, const struct ipaddr
 	(void)fdb_flush(relay->segment->sw->fdb, relay->segment->number, &where, false);
 }
 
+/* At once; but one that comes and goes all the time would have everything flooded for ever,
+ * so the next time is a while later. true if there is more to forget then. */
+static bool forget_sides(const struct relay *relay)
+{
+	const uint64_t now = relay->segment->sw->now;
+	bool more = false;
+
+	for (size_t i = 0; i < relay->segment->encap_count; i++) {
+		struct segment_encap *se = relay->segment->encaps[i];
+
+		if (se->forget.wanted && now >= se->forget.next) {
+			forget(relay, se->encap.side, NULL);
+			se->forget.wanted = false;
+			se->forget.next = now + AGAIN_MS;
+		}
+		more |= se->forget.wanted;
+	}
+	return more;
+}
+
 /* ---- telling others who is where ---- */
 
 static void announce_to(struct segment_encap *se, const struct ipaddr *to)
 {
 	/* To two at once: to all. */
-	if (se->announce.on && !ipaddr_equal(&se->announce.to, to))
-		memset(&se->announce.to, 0, sizeof(se->announce.to));
+	if (se->announce.wanted && !ipaddr_equal(&se->announce.wanted_by, to))
+		memset(&se->announce.wanted_by, 0, sizeof(se->announce.wanted_by));
 	else
-		se->announce.to = *to;
+		se->announce.wanted_by = *to;
+	se->announce.wanted = true;
+}
+
+/* For who asks again and again it is told to the end, and then again after a while. */
+static void announce_begin(struct segment_encap *se, uint64_t now)
+{
+	if (!se->announce.wanted || se->announce.on || now < se->announce.next)
+		return;
+	se->announce.wanted = false;
 	se->announce.on = true;
+	se->announce.to = se->announce.wanted_by;
 	se->announce.cursor = 0;
+	se->announce.next = now + AGAIN_MS;
 }
 
 /* Some of the stations of the other sides; each station's network so learns that the way
@@ -156,18 +189,22 @@ static void announce_some(struct segment_encap *se)
 }
 
 /* Whether there is more to tell. */
-static bool announce_more(const struct relay *relay)
+static bool announce_more(struct relay *relay)
 {
-	bool more = false;
+	const uint64_t now = relay->segment->sw->now;
+	bool ready = now >= relay->announce_next, more = false;
 
 	for (size_t i = 0; i < relay->segment->encap_count; i++) {
 		struct segment_encap *se = relay->segment->encaps[i];
 
-		if (se->announce.on && (!carries(relay) || !is_up(se)))
-			se->announce.on = false;
-		if (se->announce.on)
+		if (!carries(relay) || !is_up(se))
+			se->announce.on = se->announce.wanted = false;
+		announce_begin(se, now);
+		if (se->announce.on && ready) {
 			announce_some(se);
-		more |= se->announce.on;
+			relay->announce_next = now + ANNOUNCE_EVERY;
+		}
+		more |= se->announce.on || se->announce.wanted;
 	}
 	return more;
 }
@@ -193,6 +230,11 @@ static void report(const struct relay *relay)
 	case RELAY_WHY_LOOP:
 		log_warn("segment %s: relay %u stands by: its own beacon has come back, so there "
 			 "is a loop in the network",
+			 name, machine->own.number);
+		break;
+	case RELAY_WHY_UNSTEADY:
+		log_warn("segment %s: relay %u stands by: other relays, or who says he is one, "
+			 "come and go too often",
 			 name, machine->own.number);
 		break;
 	case RELAY_WHY_TWICE:
@@ -265,6 +307,7 @@ static void run(struct relay *relay)
 	const uint64_t now = segment->sw->now;
 	bool was_active = relay->machine.state == RELAY_ACTIVE;
 	struct relay_heard gone;
+	bool more;
 
 	while (relay_machine_expire(&relay->machine, now, &gone)) {
 		log_debug("segment %s: relay %u is heard no more", segment->conf.name,
@@ -276,7 +319,8 @@ static void run(struct relay *relay)
 		changed(relay, was_active);
 	if (relay_machine_beacon(&relay->machine, now))
 		send_beacons(relay);
-	rearm(relay, announce_more(relay));
+	more = forget_sides(relay);
+	rearm(relay, announce_more(relay) || more);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -318,7 +362,7 @@ static void heard(struct segment_encap *se, const struct relay_beacon *beacon,
 			    "`relay_id` of its own",
 			    segment->conf.name, beacon->from.number);
 	if (news & RELAY_ENDED)
-		forget(relay, se->encap.side, NULL);
+		se->forget.wanted = true;
 	/* It knows nobody here yet. */
 	if (news & RELAY_BEGAN && is_wan(se) && carries(relay))
 		announce_to(se, from);

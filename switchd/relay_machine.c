@@ -230,6 +230,25 @@ static enum relay_state decide(const struct relay_machine *machine, uint64_t now
 	return rival_active(machine) ? RELAY_CLAIMING : RELAY_ACTIVE;
 }
 
+static uint64_t next_step(const struct relay_machine *machine)
+{
+	const uint64_t in_a_row = (RELAY_STEPS - 1) * (uint64_t)RELAY_STEP_MS;
+
+	return machine->steps > in_a_row ? machine->steps - in_a_row : 0;
+}
+
+/* To stand by is always safe, and for another reason, or no longer, is never urgent: so this
+ * is what waits when it happens too often. */
+static enum relay_why steadily(struct relay_machine *machine, enum relay_why why, uint64_t now)
+{
+	if (machine->state != RELAY_STANDBY || why == machine->why)
+		return why;
+	if (now < next_step(machine))
+		return RELAY_WHY_UNSTEADY;
+	machine->steps = (machine->steps > now ? machine->steps : now) + RELAY_STEP_MS;
+	return why;
+}
+
 bool relay_machine_run(struct relay_machine *machine, bool capable, uint64_t now)
 {
 	const enum relay_state state = machine->state;
@@ -239,9 +258,11 @@ bool relay_machine_run(struct relay_machine *machine, bool capable, uint64_t now
 		return false;
 	if (machine->looped && now - machine->loop_seen >= RELAY_SILENCE_MS)
 		machine->looped = false;
-	machine->why = !capable		 ? RELAY_WHY_DOWN
-		       : machine->looped ? RELAY_WHY_LOOP
-					 : find_blocker(machine);
+	machine->why = steadily(machine,
+				!capable	  ? RELAY_WHY_DOWN
+				: machine->looped ? RELAY_WHY_LOOP
+						  : find_blocker(machine),
+				now);
 	/* Afterwards it has to hear first what it has missed. */
 	if (machine->why == RELAY_WHY_DOWN || machine->why == RELAY_WHY_LOOP)
 		machine->hears_since = now;
@@ -286,5 +307,7 @@ uint64_t relay_machine_due(const struct relay_machine *machine)
 		sooner(&due, machine->loop_seen + RELAY_SILENCE_MS);
 	if (machine->state == RELAY_LISTENING)
 		sooner(&due, machine->hears_since + RELAY_LISTEN_MS);
+	if (machine->why == RELAY_WHY_UNSTEADY)
+		sooner(&due, next_step(machine));
 	return due;
 }

@@ -22,14 +22,19 @@
 #define RELAY_BEACON_MS	      1000u
 #define RELAY_CLAIM_BEACON_MS 100u /* while it claims */
 #define RELAY_HEARD_MAX	      64u
+/* Who stands by changes its mind so many times in a row, then once in so long: anybody on the
+ * wire can make others seem to come and go. */
+#define RELAY_STEPS   8u
+#define RELAY_STEP_MS 2000u
 
 /* Why a relay stands by. */
 enum relay_why {
 	RELAY_WHY_NONE,
-	RELAY_WHY_DOWN,	 /* a side of it is down: there is nothing to relay between */
-	RELAY_WHY_LOOP,	 /* its own beacon has come back */
-	RELAY_WHY_OTHER, /* another one on its LAN prevails */
-	RELAY_WHY_TWICE, /* one that prevails is heard on two sides */
+	RELAY_WHY_DOWN,	    /* a side of it is down: there is nothing to relay between */
+	RELAY_WHY_LOOP,	    /* its own beacon has come back */
+	RELAY_WHY_OTHER,    /* another one on its LAN prevails */
+	RELAY_WHY_TWICE,    /* one that prevails is heard on two sides */
+	RELAY_WHY_UNSTEADY, /* the reasons come and go too often */
 };
 
 /* One that was heard, on one side. */
@@ -54,6 +59,7 @@ struct relay_machine {
 	uint64_t beacon_due;
 	uint64_t loop_seen; /* when the own beacon came back; valid if looped */
 	bool looped;
+	uint64_t steps; /* when all of RELAY_STEPS are free again */
 	struct relay_heard heard[RELAY_HEARD_MAX];
 	unsigned heard_count;
 };

@@ -46,13 +46,19 @@ struct segment_encap {
 	bool open;
 	char why[160]; /* why it is not open */
 	/* Of a relay: what it has left for frames that cross from here, and how far it
-	 * has told which stations are on its other sides. */
+	 * has told which stations are on its other sides, and whether it has to once more. */
 	struct bucket crossing;
 	struct {
-		bool on;
+		bool on, wanted;
 		uint32_t cursor;
-		struct ipaddr to; /* unset: everybody */
+		struct ipaddr to, wanted_by; /* unset: everybody */
+		uint64_t next;		     /* not earlier */
 	} announce;
+	/* Where relays are heard: whether all that was located here is to be forgotten. */
+	struct {
+		bool wanted;
+		uint64_t next; /* not earlier */
+	} forget;
 };
 
 struct segment {

@@ -529,6 +529,38 @@ static void a_flood_of_strangers_does_not_hide_who_prevails(void **state)
 	assert_int_equal(r[0].machine.blocker.number, 50);
 }
 
+/* Whoever can forge beacons can seem to be a relay that comes and goes. */
+static void comings_and_goings_without_end_cost_little(void **state)
+{
+	static const enum relay_state pairs[][2] = {{RELAY_ACTIVE, RELAY_STANDBY},
+						    {RELAY_CLAIMING, RELAY_STANDBY},
+						    {RELAY_LISTENING, RELAY_ACTIVE}};
+	struct ipaddr from = fx_host(1);
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		unsigned beacons = 0;
+
+		boot(0, 100, 1, 0, 1);
+		pass(5000);
+		assert_state(0, RELAY_ACTIVE);
+		r[0].changes = 0;
+		for (unsigned i = 0; i < 200000; i++) { /* for ten seconds */
+			struct relay_beacon beacon = {{50, 1}, pairs[k][i & 1], true};
+
+			now += i % 20 == 0;
+			(void)relay_machine_hear(&r[0].machine, &beacon, LAN, &from, now);
+			r[0].changes += relay_machine_run(&r[0].machine, true, now);
+			beacons += relay_machine_beacon(&r[0].machine, now);
+		}
+		assert_true(r[0].changes <= 3 * (RELAY_STEPS + 10000 / RELAY_STEP_MS));
+		assert_true(beacons <= 11 + r[0].changes);
+		/* That it is over is seen soon. */
+		pass(RELAY_SILENCE_MS + RELAY_STEP_MS + RELAY_LISTEN_MS + RELAY_CLAIM_MS);
+		assert_state(0, RELAY_ACTIVE);
+	}
+}
+
 static void it_is_never_late_for_what_is_due(void **state)
 {
 	(void)state;
@@ -741,6 +773,38 @@ static void members_forget_what_was_at_a_relay_that_is_gone(void **state)
 	fx_receive(lan, 7, beacon(1, RELAY_ACTIVE, true));
 	fx_receive(lan, 7, beacon(1, RELAY_STANDBY, true));
 	assert_null(lookup(other));
+	/* One that goes on so does not have all flooded for ever: the next time comes later. */
+	receive(lan, 8, broadcast, other);
+	for (unsigned i = 0; i < 100; i++) {
+		fx_receive(lan, 7, beacon(1, RELAY_ACTIVE, true));
+		fx_receive(lan, 7, beacon(1, RELAY_STANDBY, true));
+	}
+	assert_non_null(lookup(other));
+	wait_ms(1010);
+	assert_null(lookup(other));
+	receive(lan, 8, broadcast, other);
+	wait_ms(1010);
+	assert_non_null(lookup(other));
+}
+
+static void who_comes_again_and_again_is_told_seldom(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	make_active();
+	fx_send(a, fx_ether(&fx, broadcast, fx_mac(1), 60));
+	wait_ms(1100);
+	fx_forget(&fx);
+	for (unsigned i = 0; i < 400; i++) {
+		fx_receive(wan, 9, beacon(4000000000, RELAY_ACTIVE, false));
+		fx_receive(wan, 9, beacon(4000000000, RELAY_STANDBY, false));
+		egress_flush(&fx.sw);
+		fx.sw.now += 1;
+	}
+	for (unsigned i = 0; i < wan->log.count; i++)
+		n += wan->log.sent[i].bytes[12] == 0x80;
+	assert_in_range(n, 1, 2); /* stations, once each */
 }
 
 static void who_becomes_active_announces_each_side_to_the_others(void **state)
@@ -769,6 +833,7 @@ static void who_becomes_active_announces_each_side_to_the_others(void **state)
 			n += wan->log.sent[i].bytes[12] == 0x80;
 	}
 	/* A relay that comes later is told alone. */
+	wait_ms(1000);
 	fx_forget(&fx);
 	fx_receive(wan, 9, beacon(4000000000, RELAY_ACTIVE, false));
 	egress_flush(&fx.sw);
@@ -948,6 +1013,7 @@ int main(void)
 	    MACHINE(a_restarted_process_goes_on),
 	    MACHINE(random_comings_and_goings_leave_one_active),
 	    MACHINE(a_flood_of_strangers_does_not_hide_who_prevails),
+	    MACHINE(comings_and_goings_without_end_cost_little),
 	    MACHINE(it_is_never_late_for_what_is_due),
 	    SWITCH(until_it_is_active_the_wan_is_closed),
 	    SWITCH(what_one_side_brings_goes_to_all_others),
@@ -955,6 +1021,7 @@ int main(void)
 	    SWITCH(beacons_end_here),
 	    SWITCH(who_stands_by_says_so_and_closes_the_wan),
 	    SWITCH(members_forget_what_was_at_a_relay_that_is_gone),
+	    SWITCH(who_comes_again_and_again_is_told_seldom),
 	    SWITCH(who_becomes_active_announces_each_side_to_the_others),
 	    SWITCH(a_flood_across_is_limited),
 	    SWITCH(a_side_that_is_down_leaves_nothing_to_relay),
