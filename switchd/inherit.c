@@ -193,6 +193,13 @@ int inherit_take(struct inherit *inherit, const char *name, struct port_heritage
 	return 0;
 }
 
+bool inherit_has(const struct inherit *inherit, const char *name)
+{
+	const struct kept *kept = inherit ? names_find(inherit->names, name) : NULL;
+
+	return kept && !kept->taken;
+}
+
 size_t inherit_left(const struct inherit *inherit)
 {
 	return inherit->left;

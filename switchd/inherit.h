@@ -59,6 +59,9 @@ int inherit_listen(struct inherit *inherit, const char *pid, const char *count, 
 int inherit_take(struct inherit *inherit, const char *name, struct port_heritage *heritage,
 		 bool *stored);
 
+/* Whether anything of that name can be taken. */
+bool inherit_has(const struct inherit *inherit, const char *name);
+
 /* How many names nobody has taken, and which. */
 size_t inherit_left(const struct inherit *inherit);
 void inherit_each_left(const struct inherit *inherit, void (*fn)(void *arg, const char *name),

@@ -125,6 +125,8 @@ static void try_open(struct port *port)
 	memcpy(before, port->why, sizeof(before));
 	membership_update_mtu(port);
 	ret = adopt(port);
+	if (ret < 0 && rt->of && rt->of->runtime->many && !port->guest)
+		return; /* it was there for its guest alone */
 	if (ret < 0) {
 		ret = port->ops->open(port);
 		if (ret == 0)

@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/inherit.h"
 #include "switchd/membership.h"
 #include "switchd/ports.h"
 #include "switchd/rtnl.h"
@@ -125,6 +126,14 @@ static const char *suffix_of(const struct port *child)
 	return strrchr(child->conf->name, '/') + 1;
 }
 
+/* Whether a former process had a guest there. */
+static bool is_kept(const struct switchd *sw, const struct port_conf *conf)
+{
+	char name[INHERIT_PORT_NAME];
+
+	return inherit_port_name(conf, name) && inherit_has(sw->inherit, name);
+}
+
 int ports_join(struct port *many, const char *suffix, void *guest)
 {
 	struct switchd *sw = many->runtime->sw;
@@ -134,14 +143,16 @@ int ports_join(struct port *many, const char *suffix, void *guest)
 
 	if (!conf)
 		return -ENOMEM;
-	if (switchd_port(sw, conf->name))
+	if (!guest && !is_kept(sw, conf))
+		ret = -ENOENT;
+	else if (switchd_port(sw, conf->name))
 		ret = -EEXIST;
 	else if (!(port = port_create_of(sw, conf, many, guest)))
 		ret = -ENOMEM;
 	free_conf(many, conf);
 	if (ret == 0 && !port->state) {
 		port_destroy(port);
-		ret = -ENOMEM;
+		ret = guest ? -ENOMEM : -ENOENT;
 	}
 	return ret;
 }

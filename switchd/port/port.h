@@ -59,7 +59,9 @@ struct port_host {
 			     bool (*match)(const struct port *port, void *arg), void *arg);
 	/* A guest has come to a port that serves many: makes it a port of its own, called
 	 * by the name of that, '/' and the suffix, and opens it with `guest` in
-	 * port->guest. 0; or negative errno, and the guest is the caller's still. */
+	 * port->guest. 0; or negative errno, and the guest is the caller's still. NULL
+	 * stands for the guest that a former process had there: the port adopts it;
+	 * -ENOENT if there was none, or not enough of it is left. */
 	int (*join)(struct port *many, const char *suffix, void *guest);
 	/* A port's guest has left: what was learned there is forgotten, and if the
 	 * guest had joined, its port goes. Touch nothing afterwards. */

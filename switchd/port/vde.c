@@ -107,6 +107,26 @@ static void vde_close(struct port *port)
 		vde_guest_close(port);
 }
 
+/* ---- over a restart ---- */
+
+/* Of a client's port, and of one for a number, all but the first two say nothing. */
+static const char *const vde_identity[] = {"path", "number",	"mode",	      "group",
+					   "mgmt", "mgmt_mode", "mgmt_group", NULL};
+
+static int vde_adopt(struct port *port, struct port_heritage *heritage)
+{
+	return listens(port->conf) ? vde_listen_adopt(port, heritage)
+				   : vde_guest_adopt(port, heritage);
+}
+
+static void vde_handover(const struct port *port, struct port_heritage *heritage)
+{
+	if (listens(port->conf))
+		vde_listen_handover(port, heritage);
+	else
+		vde_guest_handover(port, heritage);
+}
+
 static int vde_reconf(struct port *port, const struct port_conf *now)
 {
 	return port_own_keys_equal(port, now) ? 0 : PORT_RESTART;
@@ -139,6 +159,10 @@ const struct port_ops vde_ops = {
     .serves_many = listens,
     .set_guest = vde_set_guest,
     .open = vde_open,
+    .adopt = vde_adopt,
+    .handover = vde_handover,
+    .identity = vde_identity,
+    .storable = true,
     .reconf = vde_reconf,
     .close = vde_close,
     .send = vde_send,

@@ -52,7 +52,7 @@ static void detach(struct guest *guest)
 	ev_io_stop(loop, &guest->reading);
 	ev_io_stop(loop, &guest->writing);
 	ev_timer_stop(loop, &guest->ending);
-	vde_client_destroy(guest->client);
+	vde_client_destroy(guest->client, guest->port);
 	guest->client = NULL;
 	free(guest->out);
 	guest->out = NULL;
@@ -66,6 +66,7 @@ static void leave(struct guest *guest)
 	struct port *port = guest->port;
 
 	detach(guest);
+	port->host->descriptors_changed(port);
 	port->host->leave(port);
 }
 
@@ -284,6 +285,7 @@ static void attach(struct guest *guest, struct vde_client *client)
 void vde_guest_attach(struct port *port, struct vde_client *client)
 {
 	attach(port->state, client);
+	port->host->descriptors_changed(port);
 	port->host->changed(port);
 }
 
@@ -318,11 +320,11 @@ static bool same_number(const struct port *port, void *arg)
 
 /* A client that has joined with this number before the port was configured: it goes
  * on here. */
-static void take_over(struct guest *guest)
+void vde_guest_take_over(struct port *port)
 {
-	struct port *port = guest->port, *other;
+	struct guest *guest = port->state, *theirs;
 	struct vde_client *client;
-	struct guest *theirs;
+	struct port *other;
 
 	other = port->host->find(port->host, same_number, port);
 	if (!other)
@@ -335,17 +337,18 @@ static void take_over(struct guest *guest)
 	ev_io_stop(port->host->loop, &theirs->writing);
 	ev_timer_stop(port->host->loop, &theirs->ending);
 	wait_for_client(other);
+	port->shared |= other->shared;
 	port->host->leave(other);
 	if (client)
 		attach(guest, client);
 }
 
-int vde_guest_open(struct port *port)
+static struct guest *create(struct port *port)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));
 
 	if (!guest)
-		return -ENOMEM;
+		return NULL;
 	guest->port = port;
 	ev_io_init(&guest->ctl, on_ctl, -1, EV_READ);
 	ev_io_init(&guest->reading, on_readable, -1, EV_READ);
@@ -355,14 +358,114 @@ int vde_guest_open(struct port *port)
 	port->state = guest;
 	port->offloads = OFFLOAD_NONE;
 	wait_for_client(port);
+	return guest;
+}
+
+int vde_guest_open(struct port *port)
+{
+	struct guest *guest = create(port);
+
+	if (!guest)
+		return -ENOMEM;
 	if (port->guest) {
 		attach(guest, port->guest);
 		port->guest = NULL;
 	} else {
-		take_over(guest);
+		vde_guest_take_over(port);
 	}
 	return 0;
 }
+
+/* ---- over a restart ---- */
+
+/* Frames that wait, as keep() has them; what is not whole is not taken. */
+static void restore_queue(struct guest *guest, const json_t *json)
+{
+	size_t end = 0;
+	ssize_t len;
+
+	if (json_string_length(json) == 0)
+		return;
+	guest->out = malloc(QUEUE_BYTES);
+	len = guest->out ? port_bytes_from_json(json, guest->out, QUEUE_BYTES) : -1;
+	while (len >= 0 && sizeof(uint32_t) <= (size_t)len - end) {
+		uint32_t need;
+
+		memcpy(&need, guest->out + end, sizeof(need));
+		if (need > VDE_FRAME_MAX || need > (size_t)len - end - sizeof(need))
+			break;
+		end += sizeof(need) + need;
+	}
+	guest->out_end = end;
+	if (end)
+		ev_io_start(guest->port->host->loop, &guest->writing);
+}
+
+/* Which descriptor is which; false if it is not all that there has to be. */
+static bool sort_out(const struct port *port, const struct port_heritage *heritage, unsigned *ctl,
+		     unsigned *data, struct sockaddr_un *own)
+{
+	const struct vde_conf *conf = vde_conf_of(port);
+	bool has_ctl = false, has_data = false;
+
+	for (unsigned i = 0; i < heritage->count; i++) {
+		int fd = heritage->fd[i];
+
+		if (vde_data_is(fd, conf->path, (unsigned)conf->number, own)) {
+			*data = i;
+			has_data = true;
+		} else if (port_is_socket(fd, AF_UNIX, SOCK_STREAM)) {
+			*ctl = i;
+			has_ctl = true;
+		}
+	}
+	return has_ctl && has_data;
+}
+
+/* A client that has died meanwhile is found gone as soon as the loop runs. */
+int vde_guest_adopt(struct port *port, struct port_heritage *heritage)
+{
+	struct vde_client *client = calloc(1, sizeof(*client));
+	const char *description;
+	unsigned ctl = 0, data = 0;
+	struct guest *guest;
+	socklen_t len = sizeof(client->peer);
+
+	if (!client || !sort_out(port, heritage, &ctl, &data, &client->own) ||
+	    getsockopt(heritage->fd[ctl], SOL_SOCKET, SO_PEERCRED, &client->peer, &len) < 0) {
+		free(client);
+		return client ? -EINVAL : -ENOMEM;
+	}
+	guest = create(port);
+	if (!guest) {
+		free(client);
+		return -ENOMEM;
+	}
+	client->ctl = port_heritage_take(heritage, ctl);
+	client->data = port_heritage_take(heritage, data);
+	description = json_string_value(json_object_get(heritage->state, "description"));
+	(void)snprintf(client->description, sizeof(client->description), "%s",
+		       description ? description : "");
+	attach(guest, client);
+	restore_queue(guest, json_object_get(heritage->state, "out"));
+	return 0;
+}
+
+void vde_guest_handover(const struct port *port, struct port_heritage *heritage)
+{
+	const struct guest *guest = port->state;
+
+	if (!guest->client || ev_is_active(&guest->ending))
+		return;
+	heritage->fd[heritage->count++] = guest->client->ctl;
+	heritage->fd[heritage->count++] = guest->client->data;
+	heritage->state =
+	    json_pack("{s:s, s:o}", "description", guest->client->description, "out",
+		      port_bytes_to_json(guest->out ? guest->out + guest->out_begin : NULL,
+					 guest->out_end - guest->out_begin));
+}
+
+/* ---- the end ---- */
 
 void vde_guest_close(struct port *port)
 {

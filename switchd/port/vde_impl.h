@@ -20,8 +20,9 @@ struct vde_client {
 	char description[VDE_DESCRIPTION + 1];
 };
 
-/* Closes and removes its sockets, and frees it; NULL is fine. */
-void vde_client_destroy(struct vde_client *client);
+/* Closes its sockets, and frees it; NULL is fine. Their files go too, unless the port is
+ * shared. */
+void vde_client_destroy(struct vde_client *client, const struct port *port);
 
 /* ---- vde_socket.c ---- */
 
@@ -41,6 +42,15 @@ struct vde_dir {
 int vde_dir_open(struct vde_dir *dir, const struct vde_conf *conf, const struct port_host *host,
 		 struct err *err);
 
+/*
+ * The same with what a former process had: nothing is made, and `ctl` has to listen in
+ * that directory. 0 or negative errno.
+ */
+int vde_dir_adopt(struct vde_dir *dir, const struct vde_conf *conf, int ctl);
+
+/* Whether a descriptor listens at a path. */
+bool vde_listens_at(int fd, const char *path);
+
 /* Listens at the management socket: likewise. */
 int vde_mgmt_open(const struct vde_conf *conf, const struct port_host *host, struct err *err);
 
@@ -56,18 +66,26 @@ int vde_data_open(const struct vde_dir *dir, const struct port *port,
 		  const struct vde_request *request, const struct ucred *peer, unsigned number,
 		  struct sockaddr_un *own, struct err *err);
 
+/* Whether a descriptor is such a socket of that number, and connected: then its address
+ * is in `own`. */
+bool vde_data_is(int fd, const char *dir, unsigned number, struct sockaddr_un *own);
+
 /* Removes what a client that is dead has left in the directory before it asked. */
 void vde_forget_caller(const struct vde_dir *dir, const struct ucred *peer);
 
 /* ---- vde_listen.c ---- */
 
 int vde_listen_open(struct port *port);
+int vde_listen_adopt(struct port *port, struct port_heritage *heritage);
+void vde_listen_handover(const struct port *port, struct port_heritage *heritage);
 void vde_listen_close(struct port *port);
 void vde_listen_show(const struct port *port, struct json_t *object);
 
 /* ---- vde_guest.c ---- */
 
 int vde_guest_open(struct port *port);
+int vde_guest_adopt(struct port *port, struct port_heritage *heritage);
+void vde_guest_handover(const struct port *port, struct port_heritage *heritage);
 void vde_guest_close(struct port *port);
 void vde_guest_send(struct port *port, struct frame_batch *batch);
 void vde_guest_show(const struct port *port, struct json_t *object);
@@ -77,5 +95,9 @@ bool vde_guest_waits(const struct port *port);
 
 /* Gives it one; takes it over. */
 void vde_guest_attach(struct port *port, struct vde_client *client);
+
+/* Gives it the one of another port with the same number, if there is such a port: that
+ * then goes. */
+void vde_guest_take_over(struct port *port);
 
 #endif

@@ -376,10 +376,27 @@ static int open_sockets(struct listener *listener, struct err *err)
 	return listener->mgmt;
 }
 
+static void start(struct listener *listener)
+{
+	struct port *port = listener->port;
+	struct ev_loop *loop = port->host->loop;
+
+	list_init(&listener->callers);
+	ev_io_init(&listener->calling, on_call, listener->ctl, EV_READ);
+	ev_io_init(&listener->managing, on_manager, listener->mgmt, EV_READ);
+	ev_timer_init(&listener->pause, on_pause_over, 0., 0.);
+	listener->calling.data = listener->managing.data = listener->pause.data = listener;
+	ev_io_start(loop, &listener->calling);
+	if (listener->mgmt >= 0)
+		ev_io_start(loop, &listener->managing);
+	port->state = listener;
+	port->up = true;
+	port->why[0] = '\0';
+}
+
 int vde_listen_open(struct port *port)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
-	struct ev_loop *loop = port->host->loop;
 	struct err err = {""};
 	int ret;
 
@@ -392,17 +409,7 @@ int vde_listen_open(struct port *port)
 		free(listener);
 		return ret;
 	}
-	list_init(&listener->callers);
-	ev_io_init(&listener->calling, on_call, listener->ctl, EV_READ);
-	ev_io_init(&listener->managing, on_manager, listener->mgmt, EV_READ);
-	ev_timer_init(&listener->pause, on_pause_over, 0., 0.);
-	listener->calling.data = listener->managing.data = listener->pause.data = listener;
-	ev_io_start(loop, &listener->calling);
-	if (listener->mgmt >= 0)
-		ev_io_start(loop, &listener->managing);
-	port->state = listener;
-	port->up = true;
-	port->why[0] = '\0';
+	start(listener);
 	return 0;
 }
 
@@ -411,20 +418,93 @@ void vde_listen_close(struct port *port)
 	const struct vde_conf *conf = vde_conf_of(port);
 	struct listener *listener = port->state;
 
-	list_for_each_safe (&listener->callers, it)
-		caller_free(container_of(it, struct caller, link));
+	list_for_each_safe (&listener->callers, it) {
+		struct caller *caller = container_of(it, struct caller, link);
+
+		if (caller->fd < 0)
+			vde_forget_caller(&listener->dir, &caller->peer);
+		caller_free(caller);
+	}
 	ev_io_stop(port->host->loop, &listener->calling);
 	ev_io_stop(port->host->loop, &listener->managing);
 	ev_timer_stop(port->host->loop, &listener->pause);
 	/* While they still listen nobody takes the files for leftovers. */
-	vde_dir_close(conf->path);
-	close(listener->ctl);
+	if (!port->shared)
+		vde_dir_close(conf->path);
+	port_close_fd(port->host, listener->ctl);
 	if (listener->mgmt >= 0) {
-		socket_remove_file(conf->mgmt);
-		close(listener->mgmt);
+		if (!port->shared)
+			socket_remove_file(conf->mgmt);
+		port_close_fd(port->host, listener->mgmt);
 	}
 	free(listener);
 	port->state = NULL;
+}
+
+/* ---- over a restart ---- */
+
+/*
+ * Clients of before, each with a port of its own again; one for whose number there is a
+ * port meanwhile goes on there.
+ */
+static void rejoin(struct listener *listener)
+{
+	struct port *many = listener->port;
+
+	for (int number = 0; number <= VDE_NUMBER_MAX; number++) {
+		struct search search = {.path = listener->dir.path, .number = number};
+		struct port *own = many->host->find(many->host, match_number, &search);
+		char suffix[16];
+		int ret;
+
+		(void)snprintf(suffix, sizeof(suffix), "%d", number);
+		ret = many->host->join(many, suffix, NULL);
+		if (ret == -ENOMEM)
+			log_limited(LOG_LEVEL_ERROR, "port %s: out of memory: a client is lost",
+				    name_of(listener));
+		if (ret == 0 && own && vde_guest_waits(own)) {
+			vde_guest_take_over(own);
+			many->host->descriptors_changed(own);
+			many->host->changed(own);
+		}
+	}
+}
+
+/* Who has called and was not heard yet waits in the socket. */
+int vde_listen_adopt(struct port *port, struct port_heritage *heritage)
+{
+	const struct vde_conf *conf = vde_conf_of(port);
+	struct listener *listener = calloc(1, sizeof(*listener));
+	unsigned ctl = heritage->count, mgmt = heritage->count;
+
+	if (!listener)
+		return -ENOMEM;
+	for (unsigned i = 0; i < heritage->count; i++) {
+		if (vde_dir_adopt(&listener->dir, conf, heritage->fd[i]) == 0)
+			ctl = i;
+		else if (conf->mgmt && vde_listens_at(heritage->fd[i], conf->mgmt))
+			mgmt = i;
+	}
+	if (ctl == heritage->count || (conf->mgmt && mgmt == heritage->count) ||
+	    vde_dir_adopt(&listener->dir, conf, heritage->fd[ctl]) < 0) {
+		free(listener);
+		return -EINVAL;
+	}
+	listener->port = port;
+	listener->ctl = port_heritage_take(heritage, ctl);
+	listener->mgmt = conf->mgmt ? port_heritage_take(heritage, mgmt) : -1;
+	start(listener);
+	rejoin(listener);
+	return 0;
+}
+
+void vde_listen_handover(const struct port *port, struct port_heritage *heritage)
+{
+	const struct listener *listener = port->state;
+
+	heritage->fd[heritage->count++] = listener->ctl;
+	if (listener->mgmt >= 0)
+		heritage->fd[heritage->count++] = listener->mgmt;
 }
 
 uint64_t vde_refused(const struct port *port)

@@ -42,16 +42,18 @@ static void remove_dir(const char *path)
 	(void)unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
-void vde_client_destroy(struct vde_client *client)
+void vde_client_destroy(struct vde_client *client, const struct port *port)
 {
 	if (!client)
 		return;
-	socket_remove_file(client->own.sun_path);
-	/* The last one out, if nobody listens there any more. */
-	*strrchr(client->own.sun_path, '/') = '\0';
-	remove_dir(client->own.sun_path);
-	close(client->data);
-	close(client->ctl);
+	if (!port->shared) {
+		socket_remove_file(client->own.sun_path);
+		/* The last one out, if nobody listens there any more. */
+		*strrchr(client->own.sun_path, '/') = '\0';
+		remove_dir(client->own.sun_path);
+	}
+	port_close_fd(port->host, client->data);
+	port_close_fd(port->host, client->ctl);
 	free(client);
 }
 
@@ -153,12 +155,9 @@ static int listen_at(const char *path, const char *mode, const char *group,
 	return err_set(err, code, "cannot listen at %s: %s", path, strerror(code));
 }
 
-int vde_dir_open(struct vde_dir *dir, const struct vde_conf *conf, const struct port_host *host,
-		 struct err *err)
+/* What the configuration says of it. */
+static int set_dir(struct vde_dir *dir, const struct vde_conf *conf, struct err *err)
 {
-	struct sockaddr_un ctl;
-	int fd;
-
 	memset(dir, 0, sizeof(*dir));
 	memcpy(dir->path, conf->path, strlen(conf->path));
 	dir->mode = socket_mode(conf->mode);
@@ -166,7 +165,36 @@ int vde_dir_open(struct vde_dir *dir, const struct vde_conf *conf, const struct 
 	if (conf->group && !socket_group(conf->group, &dir->group))
 		return err_set(err, ENOENT, "%s: /etc/group has no group \"%s\"", conf->path,
 			       conf->group);
+	return 0;
+}
+
+/*
+ * Whether somebody listens there. To be known before the directory is touched: it may be
+ * that of a predecessor, which may have to go on. @syscall socket connect close
+ */
+static bool is_served(const struct sockaddr_un *ctl)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)ctl, sizeof(*ctl)) == 0 ||
+				  errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
+int vde_dir_open(struct vde_dir *dir, const struct vde_conf *conf, const struct port_host *host,
+		 struct err *err)
+{
+	struct sockaddr_un ctl;
+	int fd;
+
 	path_in(conf->path, "ctl", &ctl);
+	if (is_served(&ctl))
+		return err_set(err, EADDRINUSE, "%s is in use by another process", ctl.sun_path);
+	fd = set_dir(dir, conf, err);
+	if (fd < 0)
+		return fd;
 	fd = make_dir(dir, host, err);
 	if (fd == 0)
 		fd = listen_at(ctl.sun_path, conf->mode, conf->group, host, err);
@@ -175,6 +203,35 @@ int vde_dir_open(struct vde_dir *dir, const struct vde_conf *conf, const struct 
 	else
 		remove_leftovers(conf->path);
 	return fd;
+}
+
+/* @syscall newfstatat */
+int vde_dir_adopt(struct vde_dir *dir, const struct vde_conf *conf, int ctl)
+{
+	struct sockaddr_un addr;
+	struct err err;
+	struct stat st;
+	int ret = set_dir(dir, conf, &err);
+
+	path_in(conf->path, "ctl", &addr);
+	if (ret < 0)
+		return ret;
+	if (!vde_listens_at(ctl, addr.sun_path) || lstat(conf->path, &st) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return -EINVAL;
+	dir->dev = st.st_dev;
+	dir->ino = st.st_ino;
+	return 0;
+}
+
+/* @syscall getsockopt */
+bool vde_listens_at(int fd, const char *path)
+{
+	socklen_t len = sizeof(int);
+	int listens = 0;
+
+	return socket_is_bound_file(fd, SOCK_STREAM, path) &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
 }
 
 int vde_mgmt_open(const struct vde_conf *conf, const struct port_host *host, struct err *err)
@@ -273,12 +330,41 @@ static int connect_client(int fd, const struct vde_request *request, struct err 
 	return 0;
 }
 
+/* Whether nobody has it: then it is removed.
+ * @syscall socket connect close unlinkat */
+static bool remove_dead(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool dead;
+
+	if (fd < 0)
+		return false;
+	dead =
+	    connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
+	close(fd);
+	if (dead)
+		socket_remove_file(addr->sun_path);
+	return dead;
+}
+
+/* A predecessor that was killed may have left what no port has any more. @syscall bind */
+static int bind_own(int fd, const struct sockaddr_un *own)
+{
+	int ret = bind(fd, (const struct sockaddr *)own, sizeof(*own));
+
+	if (ret == 0 || errno != EADDRINUSE)
+		return ret;
+	if (remove_dead(own))
+		return bind(fd, (const struct sockaddr *)own, sizeof(*own));
+	errno = EADDRINUSE;
+	return -1;
+}
+
 /* Connected before it can be found, so that it never hears anybody else.
  * @syscall fchmod bind unlinkat */
 static int bind_data(int fd, const struct vde_dir *dir, struct sockaddr_un *own, struct err *err)
 {
-	if (fchmod(fd, dir->mode) == 0 &&
-	    bind(fd, (const struct sockaddr *)own, sizeof(*own)) == 0) {
+	if (fchmod(fd, dir->mode) == 0 && bind_own(fd, own) == 0) {
 		int code = dir->grouped ? -give_file(own->sun_path, (uid_t)-1, dir->group) : 0;
 
 		if (code == 0)
@@ -287,6 +373,20 @@ static int bind_data(int fd, const struct vde_dir *dir, struct sockaddr_un *own,
 		errno = code;
 	}
 	return err_set(err, errno, "switchd's data socket %s: %s", own->sun_path, strerror(errno));
+}
+
+bool vde_data_is(int fd, const char *dir, unsigned number, struct sockaddr_un *own)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(addr);
+
+	data_path(dir, number, own);
+	if (!port_is_socket(fd, AF_UNIX, SOCK_DGRAM) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	    strncmp(addr.sun_path, own->sun_path, sizeof(addr.sun_path)) != 0)
+		return false;
+	len = sizeof(addr.sun_family); /* there is no more than that for sure */
+	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &addr, &len) == 0;
 }
 
 /* @syscall socket close unlinkat */
@@ -322,21 +422,6 @@ int vde_data_open(const struct vde_dir *dir, const struct port *port,
 }
 
 /* ---- what the dead leave ---- */
-
-/* Whether nobody has it: then it is removed. @syscall socket connect close unlinkat */
-static void remove_dead(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool dead;
-
-	if (fd < 0)
-		return;
-	dead =
-	    connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
-	close(fd);
-	if (dead)
-		socket_remove_file(addr->sun_path);
-}
 
 /* libvdeplug connects first, then binds ".PID-N" with the first N that is free, and
  * then asks. @syscall newfstatat */

@@ -4,6 +4,9 @@
 takers.py successors SOCKET         each asks for everything and then dies, or talks
                                     nonsense, at another step; the switch has to go on
 takers.py slow SOCKET               one that is never ready
+takers.py mute SOCKET               one that asks for everything and then says nothing
+takers.py hold SOCKET FILE          one that says "held" when the switch stands still, and
+                                    dies when there is such a file
 takers.py predecessor SOCKET STEP   serves one takeover at SOCKET, and dies at STEP
 """
 import array
@@ -119,6 +122,22 @@ def slow(path):
     well(path)
 
 
+def mute(path):
+    one = Successor(path)
+    print("asked", flush=True)
+    start = time.monotonic()
+    assert one.channel.recv(100) == b""
+    print(int(time.monotonic() - start))
+
+
+def hold(path, until):
+    one = Successor(path)
+    one.go()
+    print("held", flush=True)
+    while not os.path.exists(until):
+        time.sleep(0.02)
+
+
 def send(channel, message, *fds):
     channel.sendmsg([message if isinstance(message, bytes) else json.dumps(message).encode()],
                     [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
@@ -165,4 +184,4 @@ def predecessor(path, step):
 
 
 if __name__ == "__main__":
-    {"successors": successors, "slow": slow, "predecessor": predecessor}[sys.argv[1]](*sys.argv[2:])
+    {"successors": successors, "slow": slow, "mute": mute, "hold": hold, "predecessor": predecessor}[sys.argv[1]](*sys.argv[2:])

@@ -8,6 +8,8 @@ vdeclient.py many COUNT DIR   so many clients in one process: "ready", then how 
                               them get a broadcast frame of the last one; waits
 vdeclient.py silent COUNT DIR so many connections that ask for nothing
 vdeclient.py flood COUNT DIR  a client that sends so many broadcast frames and reads none
+vdeclient.py late FILE DIR    a client that reads only when there is such a file: says how
+                              many frames of floods it then gets
 vdeclient.py say DIR LINE...  lines for a management socket: the answers, as they come
 """
 import os
@@ -261,6 +263,21 @@ def flood(count, where):
     del ctl
 
 
+def late(when, where):
+    ctl, data = client(where)
+    print("ready", flush=True)
+    while not os.path.exists(when):
+        time.sleep(0.02)
+    data.settimeout(1)
+    got = 0
+    try:
+        while True:
+            got += data.recv(10000)[:len(FRAME)] == FRAME
+    except socket.timeout:
+        print("frames", got, flush=True)
+    del ctl
+
+
 def say(where, *lines):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.connect(where)
@@ -283,5 +300,5 @@ def say(where, *lines):
 
 
 if __name__ == "__main__":
-    {"odd": odd, "die": die, "many": many, "silent": silent, "flood": flood, "say": say,
+    {"odd": odd, "die": die, "many": many, "silent": silent, "flood": flood, "late": late, "say": say,
      "nobody": nobody}[sys.argv[1]](*sys.argv[2:])
