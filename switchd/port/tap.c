@@ -176,24 +176,46 @@ static void note_write(struct port *port, int error)
 	port->host->changed(port);
 }
 
+/*
+ * One frame behind its virtio-net header, which goes in front of the bytes where there is
+ * room: the kernel takes one run of bytes with less ado than two.
+ *
+ * @syscall write writev
+ */
+static ssize_t write_frame(int fd, struct frame *frame)
+{
+	struct vnet_header hdr;
+	uint8_t *start;
+	ssize_t n;
+
+	vnet_write(frame, 0, &hdr);
+	start = frame_push(frame, sizeof(hdr));
+	if (start)
+		memcpy(start, &hdr, sizeof(hdr));
+	do {
+		if (start)
+			n = write(fd, start, frame->len);
+		else
+			n = writev(fd,
+				   (struct iovec[]){{&hdr, sizeof(hdr)}, {frame->data, frame->len}},
+				   2);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
 static void tap_send(struct port *port, struct frame_batch *batch)
 {
 	struct tap *tap = port->state;
 
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = batch->frame[i];
-		struct vnet_header hdr;
-		struct iovec iov[2] = {{&hdr, sizeof(hdr)}, {frame->data, frame->len}};
-		ssize_t n;
+		unsigned segments = offload_segments(frame);
+		uint32_t len = frame->len;
 
-		vnet_write(frame, 0, &hdr);
-		do
-			n = writev(tap->fd, iov, 2); /* @syscall writev */
-		while (n < 0 && errno == EINTR);
-		if (n >= 0) {
+		if (write_frame(tap->fd, frame) >= 0) {
 			port->stats.tx_frames++;
-			port->stats.tx_bytes += frame->len;
-			port->stats.tx_segments += offload_segments(frame);
+			port->stats.tx_bytes += len;
+			port->stats.tx_segments += segments;
 			if (tap->write_failed)
 				note_write(port, 0);
 		} else if (errno == EINVAL) {
