@@ -46,6 +46,8 @@ struct uplink *uplink_create(struct switchd *sw, const struct uplink_conf *conf)
 	uplink->view.mtu = MTU_UNKNOWN;
 	uplink->view.family = family_of(&uplink->conf);
 	uplink_refresh(uplink);
+	if (!uplink->view.up && uplink->why[0])
+		log_info("uplink %s: down: %s; waiting for it", uplink->view.name, uplink->why);
 	return uplink;
 }
 
@@ -159,9 +161,11 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 		view->up = true;
 	/* Not every encapsulation needs an address: it is for them to say. */
 	if (view->up && !ipaddr_is_set(&view->addr[0]) && !ipaddr_is_set(&view->addr[1]))
-		(void)snprintf(why, why_size, "interface %s has %s", uplink->conf.interface,
-			       uplink->conf.addresses.count ? "none of the configured addresses"
-							    : "no address");
+		(void)(uplink->conf.addresses.count
+			   ? snprintf(why, why_size,
+				      "the host has none of the configured addresses")
+			   : snprintf(why, why_size, "interface %s has no address",
+				      uplink->conf.interface));
 	return 0;
 }
 
@@ -178,6 +182,9 @@ static void report(const struct uplink *uplink, const struct encap_uplink *befor
 {
 	const struct encap_uplink *view = &uplink->view;
 	bool v4 = ipaddr_is_set(&view->addr[0]), v6 = ipaddr_is_set(&view->addr[1]);
+	const char *none = uplink->conf.addresses.count
+			       ? "with none of the configured addresses yet"
+			       : "without an address";
 	char text4[ADDR_STRLEN], text6[ADDR_STRLEN];
 
 	if (!view->up) {
@@ -188,9 +195,9 @@ static void report(const struct uplink *uplink, const struct encap_uplink *befor
 	if (before->up && memcmp(before->addr, view->addr, sizeof(view->addr)) == 0)
 		return;
 	log_info("uplink %s: up on %s, %s%s%s%s, MTU %u", view->name, view->interface,
-		 v4 || v6 ? "from " : "without an address",
-		 v4 ? ipaddr_format(&view->addr[0], text4) : "", v4 && v6 ? " and " : "",
-		 v6 ? ipaddr_format(&view->addr[1], text6) : "", view->mtu);
+		 v4 || v6 ? "from " : none, v4 ? ipaddr_format(&view->addr[0], text4) : "",
+		 v4 && v6 ? " and " : "", v6 ? ipaddr_format(&view->addr[1], text6) : "",
+		 view->mtu);
 }
 
 void uplink_refresh(struct uplink *uplink)

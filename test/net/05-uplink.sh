@@ -94,6 +94,7 @@ on hostA ip link set eth0 name eth9
 lab_start hostA
 address vm1 vm2
 check "without its interface switchd runs" ctl hostA status
+check "and says at once what it waits for" grep -q 'uplink lan: down: no interface eth0' "$LAB/hostA.log"
 check "and says that the encap is down" grep -q -i -E 'down|waiting|no such|away' <<<"$(ctl hostA encap show)"
 on hostA ip link set eth9 down
 on hostA ip link set eth9 name eth0
