@@ -135,7 +135,7 @@ said=$(refused "$LAB/conflict.conf")
 check "nor one that contradicts what switchctl has added" grep -q 'vm5.*there is one\|vm5.*exists already\|vm5.*is there twice' <<<"$said"
 sed 's/hostA.sock/nobody.sock/' "$LAB/good.conf" >"$LAB/nobody.conf"
 check "without a predecessor there is nothing to take over" grep -q 'nobody to take over from' <<<"$(refused "$LAB/nobody.conf")"
-check "a second switchd without the option is refused" grep -q 'in use by another process' <<<"$(on hostA timeout 20 "$TVD_BIN/switchd" -c "$LAB/good.conf" 2>&1)"
+check "a second switchd without the option is refused" grep -q 'in use by another process: `run_dir` gives' <<<"$(on hostA timeout 20 "$TVD_BIN/switchd" -c "$LAB/good.conf" 2>&1)"
 check "hostile successors get nothing" on hostA "$PYTHON" "$HERE/hostile.py" "$LAB/hostA.sock"
 check "the predecessor is unharmed" kill -0 "$serving"
 check "and goes on" reaches vm1 "$(v4 vm3)"
