@@ -206,7 +206,7 @@ static bool parse_string(const struct context *ctx, const struct conf_key *key,
 	const char *wanted;
 
 	if (value->type != CONFIG_TYPE_STRING)
-		return wrong(ctx, key, value, "a string");
+		return wrong(ctx, key, value, "a string, which stands in \"quotes\"");
 	for (const char *p = value->text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			return wrong(ctx, key, value, "text without control characters");
@@ -390,7 +390,7 @@ static bool parse_variant(const struct context *ctx, const struct conf_key *key,
 	if (value.type != CONFIG_TYPE_STRING) {
 		struct conf_key type_key = {.name = "type"};
 
-		return wrong(&here, &type_key, &value, "a string");
+		return wrong(&here, &type_key, &value, "a string, which stands in \"quotes\"");
 	}
 	variant->schema = key->variant(value.text, &err);
 	if (!variant->schema) {
