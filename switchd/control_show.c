@@ -97,13 +97,28 @@ void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args
 
 /* ---- ports, segments, uplinks: one by name, or all, some at a time ---- */
 
+/* Adds those of the keys that the configuration of an object has. */
+static void add_given(json_t *object, const struct conf_schema *schema, const void *configured,
+		      const char *const *keys, size_t count)
+{
+	json_t *conf = conf_to_json(schema, configured);
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *value = json_object_get(conf, keys[i]);
+
+		if (value)
+			json_object_set(object, keys[i], value);
+	}
+	json_decref(conf);
+}
+
 static json_t *port_json(const struct port *port)
 {
 	/* Shown where they were given. */
-	static const char *const restrictions[] = {"macs", "addresses", "guard", "isolated"};
+	static const char *const restrictions[] = {"macs",     "addresses", "guard",
+						   "isolated", "trunk",	    "domain"};
 	const char *untagged = port_conf_untagged(port->conf);
 	json_t *object = json_object();
-	json_t *conf;
 
 	json_object_set_new(object, "name", json_string(port->conf->name));
 	json_object_set_new(object, "type", json_string(port->ops->type));
@@ -115,18 +130,10 @@ static json_t *port_json(const struct port *port)
 	if (port->ops->show)
 		port->ops->show(port, object);
 	json_object_set_new(object, "owner", json_string(port->conf->owner));
-	conf = conf_to_json(port->ops->schema, port->conf);
-	for (size_t i = 0; i < sizeof(restrictions) / sizeof(restrictions[0]); i++) {
-		json_t *value = json_object_get(conf, restrictions[i]);
-
-		if (value)
-			json_object_set(object, restrictions[i], value);
-	}
-	if (port->conf->trunk.count) {
-		json_object_set(object, "trunk", json_object_get(conf, "trunk"));
+	add_given(object, port->ops->schema, port->conf, restrictions,
+		  sizeof(restrictions) / sizeof(restrictions[0]));
+	if (port->conf->trunk.count)
 		json_object_set(object, "native", json_object_get(object, "segment"));
-	}
-	json_decref(conf);
 	json_object_set_new(object, "stats", stats_json(&port->stats));
 	return object;
 }
@@ -159,6 +166,9 @@ static json_t *segment_json(const struct segment *segment)
 	struct fdb_counters counters = fdb_segment_counters(sw->fdb, segment->number);
 	json_t *object = json_object(), *encaps = json_array(), *fdb = json_object();
 	struct relay_figures figures;
+	/* Shown where they were given. */
+	static const char *const rules[] = {"tags",  "reserved", "isolated",
+					    "storm", "relay_id", "fdb_port_max"};
 
 	for (size_t i = 0; i < segment->encap_count; i++)
 		json_array_append_new(encaps, encap_json(segment->encaps[i], false));
@@ -176,6 +186,7 @@ static json_t *segment_json(const struct segment *segment)
 	json_object_set_new(object, "ageing", json_integer(segment->conf.ageing));
 	json_object_set_new(object, "ports", integer(list_length(&segment->ports)));
 	json_object_set_new(object, "owner", json_string(segment->conf.owner));
+	add_given(object, &segment_schema, &segment->conf, rules, sizeof(rules) / sizeof(rules[0]));
 	if (relay_figures(segment, &figures))
 		json_object_set_new(object, "relay", json_string(relay_state_text(segment)));
 	json_object_set_new(object, "encap", encaps);

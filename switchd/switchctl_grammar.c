@@ -11,6 +11,18 @@
 
 /* ---- words ---- */
 
+/* Objects of the contract that a later version has. */
+static const char *const later[] = {"junction", "policy", "connection", NULL};
+
+static bool is_later(const char *word)
+{
+	for (int i = 0; later[i]; i++) {
+		if (strcmp(later[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Appends a name to a list for a message, as far as there is room. */
 static void enumerate(char *list, size_t size, const char *name)
 {
@@ -57,8 +69,10 @@ static int match_one(const char *word, const char *const *names, const char *wha
 
 	if (rc != -ENOENT)
 		return rc;
-	for (int i = 0; names[i]; i++)
-		enumerate(list, sizeof(list), names[i]);
+	for (int i = 0; names[i]; i++) {
+		if (!is_later(names[i]))
+			enumerate(list, sizeof(list), names[i]);
+	}
 	return err_set(err, EINVAL, "unknown %s '%s' (there are: %s)", what, word, list);
 }
 
@@ -128,10 +142,11 @@ static int parse_maybe_name(struct cli_call *call, char *const *words, struct er
  * switchd knows best which keys there are.
  */
 static const char *const port_keys[] = {
-    "type",	"segment",   "ifname",	 "netns",     "mac",	    "mtu",	"state",
-    "macs",	"addresses", "isolated", "interface", "take",	    "path",	"local",
-    "remote",	"mode",	     "group",	 "guard.arp", "guard.dhcp", "guard.ra", "guard.mac",
-    "guard.ip", "trunk",     "native",	 "domain",    "ifindex",    "owner",	NULL};
+    "type",	"segment",   "ifname",	  "netns",	"mac",	      "mtu",	  "state",
+    "macs",	"addresses", "isolated",  "interface",	"take",	      "path",	  "local",
+    "remote",	"mode",	     "group",	  "guard.arp",	"guard.dhcp", "guard.ra", "guard.mac",
+    "guard.ip", "trunk",     "native",	  "domain",	"ifindex",    "owner",	  "connect",
+    "number",	"mgmt",	     "mgmt_mode", "mgmt_group", NULL};
 
 static const char *const segment_keys[] = {"id",	   "domain",   "ageing",   "fdb_max",
 					   "fdb_port_max", "tags",     "reserved", "isolated",
@@ -519,9 +534,6 @@ const struct cli_command cli_commands[] = {
 };
 /* clang-format on */
 
-/* Objects of the contract that a later version has. */
-static const char *const later[] = {"junction", "policy", "connection", NULL};
-
 /* The names of all objects, or of all verbs of one, each once. */
 static void collect(const char *object, const char **names)
 {
@@ -584,10 +596,8 @@ int cli_parse(struct cli_call *call, char *const *words, struct err *err)
 			return rc;
 		return help(call, names[rc]);
 	}
-	for (int i = 0; later[i]; i++) {
-		if (strcmp(later[i], object) == 0)
-			return err_set(err, ENOTSUP, "'%s' is not in this version", object);
-	}
+	if (is_later(object))
+		return err_set(err, ENOTSUP, "'%s' is not in this version", object);
 	/* A lone "help" explains, wherever it stands. */
 	if (*words && strcmp(*words, "help") == 0 && !words[1])
 		return help(call, object);

@@ -74,7 +74,8 @@ static void show_key(json_t *object, const char *key)
 
 	if (!value)
 		return;
-	if (!json_is_null(value) && !(json_is_array(value) && json_array_size(value) == 0)) {
+	if (!json_is_null(value) && !(json_is_array(value) && json_array_size(value) == 0) &&
+	    !(json_is_string(value) && json_string_length(value) == 0)) {
 		(void)putchar(' ');
 		print_text(key);
 		(void)putchar(' ');
@@ -129,11 +130,17 @@ static json_t *take(json_t *object, const char *key)
 static void show_direction(json_t *stats, const char *way)
 {
 	static const char *const keys[] = {"frames", "bytes", "segments"};
-	char key[32];
+	char key[32], frames[32];
 	json_t *drops;
 
 	(void)snprintf(key, sizeof(key), "%s_drops", way);
 	drops = take(stats, key);
+	(void)snprintf(frames, sizeof(frames), "%s_frames", way);
+	/* Of what belongs to no segment only drops are counted. */
+	if (!json_object_get(stats, frames) && json_object_size(drops) == 0) {
+		json_decref(drops);
+		return;
+	}
 	(void)printf("    %s", way);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char text[32];
@@ -206,7 +213,7 @@ static void show_port(json_t *item)
 static void show_segment(json_t *item)
 {
 	static const char *const keys[] = {"id", "domain", "mtu", "ports", "owner", NULL};
-	static const char *const encap_keys[] = {"uplink", NULL};
+	static const char *const encap_keys[] = {"group", "peers", "vid", NULL};
 	static const char *const fdb_keys[] = {"entries", "max",   "learned", "expired",
 					       "evicted", "moved", NULL};
 	json_t *encaps = take(item, "encap"), *fdb = take(item, "fdb"), *encap;
@@ -219,6 +226,8 @@ static void show_segment(json_t *item)
 		(void)fputs("    encap", stdout);
 		if (json_is_object(encap)) {
 			show_value(encap, "type", " ", "");
+			show_key(encap, "uplink");
+			show_state(encap);
 			show_keys(encap, encap_keys);
 		} else {
 			(void)putchar(' ');
@@ -329,7 +338,7 @@ static void show_mirror(json_t *item)
 static void show_trace(json_t *item)
 {
 	static const char *const none[] = {NULL};
-	json_t *steps = take(item, "steps"), *to = take(item, "to"), *step;
+	json_t *steps = take(item, "steps"), *to = take(item, "to"), *step, *place;
 	const char *reason = json_string_value(json_object_get(item, "reason"));
 	size_t i;
 
@@ -347,9 +356,12 @@ static void show_trace(json_t *item)
 	if (reason && strcmp(reason, "none") != 0)
 		show_value(item, "reason", " reason ", "");
 	(void)json_object_del(item, "reason");
-	if (json_array_size(to)) {
-		(void)fputs(" to ", stdout);
-		print_value(to);
+	json_array_foreach(to, i, place)
+	{
+		(void)fputs(i ? ", " : " to ", stdout);
+		if (json_is_null(json_object_get(place, "dst"))) /* what the verdict says */
+			(void)json_object_del(place, "dst");
+		print_value(place);
 	}
 	show_keys(item, none);
 	json_decref(steps);

@@ -118,10 +118,25 @@ for file in switchd/control_show.c switchd/events.c switchd/capture.c switchd/fo
 		sed 's/[^"]*"\([a-z_]*\)".*/\1/' || :
 done | mentioned "JSON keys" switchctl.8 40
 
+# Keys of the configuration that an object is shown with.
+tr '\n' ' ' <switchd/control_show.c | grep -Eo '(restrictions|rules)\[\] = \{[^}]*\}' |
+	grep -o '"[a-z_]*"' | tr -d '"' | mentioned "keys that are shown as configured" switchctl.8 10
+
 tr '\n' ' ' <switchd/events.c | grep -Eo '(\[FDB_EVENT_[A-Z]+\] = |event_new\()"[a-z]+"' |
 	sed 's/.*"\(.*\)"/\1/' >"$tmp/events"
 sed -n '/^\.Sh EVENTS/,/^\.Sh METRICS/p' man/switchctl.8 | grep '^\.It' >"$tmp/lines"
 look_for "events" switchctl.8 8 <"$tmp/events"
+
+# What the shell completes: the keys of ports, segments and encaps, whose words are in tables.
+{
+	tr '\n' ' ' <switchd/config.c | sed 's/.* segment_keys\[\]//; s/desired_keys\[\].*//'
+	tr '\n' ' ' <switchd/config.c | sed 's/.* guard_keys\[\]//; s/trunk_keys\[\].*//' |
+		sed 's/"\([a-z]*\)", CONF_BOOL/"guard.\1", CONF_BOOL/g'
+	cat switchd/port/port.h switchd/port/[a-z]*.c encap/[a-z]*.[ch] | tr '\n' ' '
+} | grep -Eo '(\.name = |KEY\([a-z_]+, *[a-z_]+, *)"[a-z_.0-9]+"' | sed 's/.*"\(.*\)"/\1/' |
+	grep -Evx 'name|type|guard|services' >"$tmp/keys"
+sed -n '/^_switchctl_keys()/,/^}/p' conf/completion/switchctl >"$tmp/lines"
+look_for "keys" "../conf/completion/switchctl" 40 <"$tmp/keys"
 
 # What refers to a page of ours refers to one that is there.
 status=0

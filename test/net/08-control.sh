@@ -52,6 +52,9 @@ trace vm6 "$(frame ff:ff:ff:ff:ff:ff 52:54:00:00:00:06)" >/dev/null || :
 trace vm6 "$(frame 01:80:c2:00:00:00 52:54:00:00:00:06)" >/dev/null || :
 check "trace counts nothing" equal "$(ctl hostA -j port show vm6 | json '{k: v for k, v in d[0]["stats"].items() if k[0] == "r"}')" \
 	"$(json '{k: v for k, v in d[0]["stats"].items() if k[0] == "r"}' <<<"$before")"
+# A port that hears what vm1 floods, beside vm2 and the wire.
+check "trace: the text names the receivers" grep -qx 'flood to port vm2, encap etherip uplink lan' \
+	<<<"$(ctl hostA trace port vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")"
 check_not "trace refuses what is not hex" ctl hostA trace port vm1 xyz
 
 # ---- captures ----
@@ -88,6 +91,31 @@ check "clients that do not read cost no frame" grep -q ' 0% packet loss' "$LAB/s
 check "and others are answered" ctl hostA -j fdb show
 kill "$stalled" 2>/dev/null || :
 wait "$stalled" 2>/dev/null || :
+
+# ---- what is configured is shown ----
+
+ctl hostA segment add rules tags pass storm 7 isolated on reserved 14 fdb_port_max 5 >/dev/null
+check "segment show has its rules" json '[d[0][k] for k in ("tags", "storm", "isolated", "reserved", "fdb_port_max")] == ["pass", 7, True, [14], 5]' \
+	<<<"$(ctl hostA -j segment show rules)"
+check "and none where none are given" json '"storm" not in d[0] and "tags" not in d[0]' <<<"$(ctl hostA -j segment show alpha)"
+ctl hostA segment del rules >/dev/null
+
+# ---- the completion of the shell ----
+
+completes() { # WORD...: what it offers for the last one
+	on hostA env TVDSWITCH_SOCKET="$LAB/hostA.sock" PATH="$TVD_BIN:$PATH" bash -c '
+		. "$0"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_switchctl
+		echo "${COMPREPLY[*]}"' "$LAB_TOP/conf/completion/switchctl" switchctl "$@"
+}
+check "completion knows ports" equal "$(completes port show vm1)" vm1
+check "and segments" equal "$(completes port add x type tap segment a)" alpha
+check "and keys of a port's type" equal "$(completes port add x type stream segment alpha conn)" connect
+check "and none of another's" equal "$(completes port add x type tap segment alpha conn)" ""
+check "and those of a port that is there" equal "$(completes port set vm1 ifn)" ifname
+check "and keys and values of encaps" equal "$(completes segment add x encap etherip tr) $(completes segment add x encap etherip transport u)" "transport udp"
+check "and nothing for a value that is anybody's guess" equal "$(completes port add x type tap mtu '')" ""
 
 # ---- the monitor's events ----
 

@@ -97,6 +97,7 @@ static void understood(void **state)
 	    {"", NULL, "a command is missing"},
 	    {"''", NULL, "unknown object ''"},
 	    {"x", NULL, "unknown object 'x'"},
+	    {"x", NULL, "list-commands, version, help)"}, /* nothing of later versions */
 	    {"p", NULL, "'p' is ambiguous: port, peer, pcap"},
 	    {"status now", NULL, "'now' is one word too many"},
 	    {"port vm1", NULL, "unknown verb 'vm1'"},

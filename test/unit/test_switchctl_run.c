@@ -73,6 +73,9 @@ static void play_show(struct ctl_conn *conn, const char *command)
 	} else if (strcmp(command, "encap.show") == 0) {
 		ctl_item(conn, json_pack("{s:s, s:s, s:s, s:s, s:i}", "segment", "beta", "type",
 					 "dot1q", "uplink", "lan", "state", "up", "vid", 102));
+		ctl_item(conn,
+			 json_pack("{s:n, s:s, s:n, s:{s:{s:i}, s:{}}}", "segment", "type", "vxlan",
+				   "uplink", "stats", "rx_drops", "unknown_id", 5, "tx_drops"));
 	}
 	ctl_ok(conn, NULL);
 }
@@ -213,7 +216,9 @@ static void text(void **state)
 				 "    encap etherip uplink lan peers 192.0.2.2,192.0.2.3\n"
 				 "    fdb entries 1 max 8192\n");
 	assert_int_equal(RUN("encap"), 0);
-	assert_string_equal(out, "beta: dot1q uplink lan state up vid 102\n");
+	assert_string_equal(out, "beta: dot1q uplink lan state up vid 102\n"
+				 "no segment: vxlan\n"
+				 "    rx drops unknown_id 5\n");
 	assert_int_equal(RUN("status"), 0);
 	assert_string_equal(out, "host                hostA\n"
 				 "uptime              7\n"
