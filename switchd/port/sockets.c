@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,10 @@
 #define GROUP_FILE     "/etc/group"
 #define GROUP_FILE_MAX (1u << 20)
 #define MODE_DEFAULT   0600
-#define SOCKET_TEXT    (ADDR_STRLEN + 16) /* "[ADDRESS]:PORT" */
+/* A peer that is gone without a word is given up after about this long. */
+#define TCP_SILENCE_SECONDS 20
+
+#define SOCKET_TEXT (ADDR_STRLEN + 16) /* "[ADDRESS]:PORT" */
 
 /* ---- what keys hold ---- */
 
@@ -276,4 +280,33 @@ void socket_set_buffers(int fd, int bytes)
 		if (setsockopt(fd, SOL_SOCKET, options[i][0], &bytes, sizeof(bytes)) < 0)
 			(void)setsockopt(fd, SOL_SOCKET, options[i][1], &bytes, sizeof(bytes));
 	}
+}
+
+/* ---- connections ---- */
+
+/* @syscall setsockopt */
+void socket_set_tcp(int fd)
+{
+	static const int options[][3] = {
+	    {SOL_SOCKET, SO_KEEPALIVE, 1},
+	    {IPPROTO_TCP, TCP_NODELAY, 1},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, TCP_SILENCE_SECONDS / 2},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, TCP_SILENCE_SECONDS / 4},
+	    {IPPROTO_TCP, TCP_KEEPCNT, 2},
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_SILENCE_SECONDS * 1000},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i][0], options[i][1], &options[i][2], sizeof(int));
+}
+
+/* @syscall recvmsg */
+bool socket_is_gone(int fd)
+{
+	char byte;
+	struct iovec iov = {&byte, sizeof(byte)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }

@@ -53,4 +53,10 @@ bool socket_is_bound_file(int fd, int type, const char *path);
 /* A buffer as large as may be. */
 void socket_set_buffers(int fd, int bytes);
 
+/* What every connection of TCP gets: no delays, and an end when the peer has fallen silent. */
+void socket_set_tcp(int fd);
+
+/* Whether a connection's peer has left already, and nothing that it said waits. */
+bool socket_is_gone(int fd);
+
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -21,16 +20,17 @@
 LOG_MODULE("stream");
 
 /* After a connection: how long until the next, in seconds. Twice as long after each
- * that was short, so that a peer that comes and goes costs little. */
+ * that was short, so that a peer that comes and goes costs little; but only where we
+ * connect: who comes and goes where we listen would keep others out. */
 #define PAUSE_FIRST 0.1
 #define PAUSE_LAST  2.0
+
+#define BACKLOG		16
+#define CALLERS_AT_ONCE 64u
 
 /* What waits for a peer that reads slowly, beside what the kernel holds. */
 #define QUEUE_BYTES   (256u << 10)
 #define SOCKET_BUFFER (1 << 20)
-
-/* A peer that is gone without a word is given up after about this long. */
-#define TCP_SILENCE_SECONDS 20
 
 struct stream {
 	struct port *port;
@@ -112,7 +112,8 @@ static void next_later(struct stream *stream)
 	ev_io_stop(stream->port->host->loop, &stream->listening);
 	ev_timer_set(&stream->pause, stream->pause_seconds, 0.);
 	ev_timer_start(stream->port->host->loop, &stream->pause);
-	stream->pause_seconds *= 2;
+	if (is_client(conf_of(stream->port->conf)))
+		stream->pause_seconds *= 2;
 	if (stream->pause_seconds > PAUSE_LAST)
 		stream->pause_seconds = PAUSE_LAST;
 }
@@ -365,22 +366,6 @@ static void identify(struct stream *stream, const struct sockaddr_storage *from)
 		       (unsigned)cred.uid);
 }
 
-/* @syscall setsockopt */
-static void set_tcp_options(int fd)
-{
-	static const int options[][3] = {
-	    {SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_NODELAY, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, TCP_SILENCE_SECONDS / 2},
-	    {IPPROTO_TCP, TCP_KEEPINTVL, TCP_SILENCE_SECONDS / 4},
-	    {IPPROTO_TCP, TCP_KEEPCNT, 2},
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_SILENCE_SECONDS * 1000},
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		(void)setsockopt(fd, options[i][0], options[i][1], &options[i][2], sizeof(int));
-}
-
 static void established(struct stream *stream, const struct sockaddr_storage *from)
 {
 	struct port *port = stream->port;
@@ -432,7 +417,7 @@ static void hold(struct stream *stream, int fd)
 	stream->fd = fd;
 	socket_set_buffers(fd, SOCKET_BUFFER);
 	if (!conf_of(stream->port->conf)->path)
-		set_tcp_options(fd);
+		socket_set_tcp(fd);
 	ev_io_set(&stream->reading, fd, EV_READ);
 	ev_io_set(&stream->writing, fd, EV_WRITE);
 }
@@ -465,28 +450,41 @@ static void connect_now(struct stream *stream)
 	}
 }
 
-static void on_caller(struct ev_loop *loop, ev_io *io, int events)
+/* The next one that waits. false: there is none. */
+static bool take_caller(struct stream *stream)
 {
-	struct stream *stream = io->data;
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
 	int fd = accept4(stream->listen_fd, (struct sockaddr *)&from, &len, /* @syscall accept4 */
 			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	revive(loop, io, events);
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			next_later(stream); /* no descriptor is free */
-		return;
+		return false;
+	}
+	if (socket_is_gone(fd)) {
+		close(fd);
+		return true;
 	}
 	if (stream->fd >= 0) { /* one guest, one interface */
 		log_limited(LOG_LEVEL_INFO, "port %s: a second peer is turned away: %s is there",
 			    stream->port->conf->name, stream->peer);
 		close(fd);
-		return;
+		return true;
 	}
 	hold(stream, fd);
 	comes(stream, &from);
+	return true;
+}
+
+static void on_caller(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct stream *stream = io->data;
+
+	revive(loop, io, events);
+	for (unsigned i = 0; i < CALLERS_AT_ONCE && take_caller(stream); i++)
+		;
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -536,7 +534,7 @@ static int start_listening(struct stream *stream, struct err *err)
 
 	if (fd < 0)
 		return fd;
-	if (listen(fd, 4) < 0) {
+	if (listen(fd, BACKLOG) < 0) {
 		int code = errno;
 
 		close(fd);

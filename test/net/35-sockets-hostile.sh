@@ -38,6 +38,12 @@ def stream():
     s.connect(where)
     return s
 
+def waits():  # in the queue until it is taken, as QEMU does
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(where)
+    s.settimeout(2)
+    return s
+
 begun = []
 
 def patient():  # the port pauses after connections that were short
@@ -128,6 +134,28 @@ elif what == "deaf":  # sends, and reads nothing
     while time.monotonic() < end:
         sends(s, struct.pack(">I", len(FRAME)) + FRAME)
         time.sleep(0.001)
+elif what == "knocks":  # comes and goes, as often as it can
+    for _ in range(3):
+        if os.fork() == 0:
+            break
+    while True:
+        try:
+            waits().close()
+        except OSError:
+            pass
+elif what == "guest":  # how long until it gets frames, in ms: the worst of ten
+    worst = 0
+    for _ in range(10):
+        begin, got = time.monotonic(), b""
+        while not got and time.monotonic() - begin < 10:
+            try:
+                s = waits()
+                got = s.recv(100)
+            except OSError:
+                pass
+        worst = max(worst, time.monotonic() - begin)
+        s.close()
+    print(round(worst * 1000))
 elif what in ("datagrams", "foreign"):
     s = datagrams(where + (".guest" if what == "datagrams" else ".foreign"))
     each(lambda n: s.sendto(random.randbytes(random.choice((0, 1, 13, 14, 60, 1514, 65600, 65601, 100000, 200000))), where))
@@ -184,6 +212,19 @@ check "a second time costs no descriptor" equal "$(descriptors)" "$fds"
 # A sanitizer keeps for a while what was freed.
 grep -aq AddressSanitizer "$TVD_BIN/switchd" ||
 	check "nor memory ($kilobytes kB before, $(memory) after)" [ "$(memory)" -le $((kilobytes + 4096)) ]
+
+# ---- whoever comes and goes ----
+
+background vm1 "$PYTHON" "$LAB_TOP/test/net/relay.py" send eth0 "$(mac vm1)" 20000 0.002
+broadcasts=$LAB_LAST
+setsid "$PYTHON" "$LAB/hostile.py" knocks "$S/s" &
+knocks=$!
+LAB_CHILDREN+=("$knocks")
+worst=$(timeout 60 "$PYTHON" "$LAB/hostile.py" guest "$S/s") || :
+kill -KILL -- "-$knocks"
+wait "$knocks" 2>/dev/null || :
+finish "$broadcasts"
+check "who comes and goes all the time does not keep a guest out (${worst:-no} ms at worst)" [ "${worst:-99999}" -lt 1500 ]
 
 # ---- files in the way ----
 
