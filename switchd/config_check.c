@@ -518,12 +518,14 @@ static bool check_ports(const struct check *check)
 		for (size_t j = 0; ops->conflict && j < i; j++) {
 			const struct port_conf *other = desired_port_at(check->desired, j);
 			char what[200];
+			bool device =
+			    strcmp(port->type, "tap") == 0 || strcmp(port->type, "netdev") == 0;
 
 			if (strcmp(other->type, port->type) != 0 || !ops->conflict(other, port))
 				continue;
 			(void)snprintf(what, sizeof(what),
-				       "port \"%s\" and port \"%s\" want the same interface",
-				       port->name, other->name);
+				       "port \"%s\" and port \"%s\" want the same %s", port->name,
+				       other->name, device ? "interface" : "socket");
 			return fail_two(check, (const void *)other, (const void *)port, what);
 		}
 	}

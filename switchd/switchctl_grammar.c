@@ -594,7 +594,9 @@ int cli_parse(struct cli_call *call, char *const *words, struct err *err)
 		rc = match_one(*words, names, "object", err);
 		if (rc < 0)
 			return rc;
-		return help(call, names[rc]);
+		object = names[rc];
+		if (!is_later(object))
+			return help(call, object);
 	}
 	if (is_later(object))
 		return err_set(err, ENOTSUP, "'%s' is not in this version", object);

@@ -393,6 +393,10 @@ static void between_objects(void **state)
 	     "} );",
 	     "f:3: port \"q\" and port \"p\" want the same interface; the other is at f:2"},
 	    {"segments = ( { name = \"s\"; } );\n"
+	     "ports = ( { name = \"p\"; type = \"stream\"; segment = \"s\"; path = \"/x\"; },\n"
+	     "{ name = \"q\"; type = \"stream\"; segment = \"s\"; path = \"/x\"; } );",
+	     "f:3: port \"q\" and port \"p\" want the same socket; the other is at f:2"},
+	    {"segments = ( { name = \"s\"; } );\n"
 	     "ports = ( { name = \"p\"; type = \"tap\"; segment = \"s\"; ifname = \"a\"; },\n"
 	     "{ name = \"p\"; type = \"tap\"; segment = \"s\"; ifname = \"b\"; } );",
 	     "f:3: port \"p\" is there twice; the other is at f:2"},

@@ -96,6 +96,7 @@ static void understood(void **state)
 	    /* Not understood: a NULL command, and a part of the message. */
 	    {"", NULL, "a command is missing"},
 	    {"''", NULL, "unknown object ''"},
+	    {"help policy", NULL, "'policy' is not in this version"},
 	    {"x", NULL, "unknown object 'x'"},
 	    {"x", NULL, "list-commands, version, help)"}, /* nothing of later versions */
 	    {"p", NULL, "'p' is ambiguous: port, peer, pcap"},
