@@ -61,14 +61,15 @@ void vde_client_destroy(struct vde_client *client, const struct port *port)
 
 /*
  * Who may use the control socket may put a data socket beside it, and nobody may take
- * away another's: sticky. What is put there gets the directory's group.
+ * away another's: sticky. Where the port has a group, what is put there gets it; elsewhere
+ * nothing depends on that, and services may be kept from setting the bit.
  */
-static mode_t dir_mode(mode_t mode)
+static mode_t dir_mode(const struct vde_dir *dir)
 {
-	mode_t bits = mode & 0666;
+	mode_t bits = dir->mode & 0666;
 
-	return 03000 | bits | (bits & 0600 ? 0100 : 0) | (bits & 0060 ? 0010 : 0) |
-	       (bits & 0006 ? 0001 : 0);
+	return 01000 | (dir->grouped ? 02000 : 0) | bits | (bits & 0600 ? 0100 : 0) |
+	       (bits & 0060 ? 0010 : 0) | (bits & 0006 ? 0001 : 0);
 }
 
 /* Owner and group of a file that the switch has made; -1: as it is.
@@ -98,9 +99,10 @@ static int set_up(int fd, const struct stat *st, const struct vde_dir *dir,
 		return err_set(err, errno, "%s cannot be given to its user and group: %s%s",
 			       dir->path, strerror(errno),
 			       errno == EPERM ? " (switchd has to be a member of the group)" : "");
-	if (fchmod(fd, dir_mode(dir->mode)) < 0)
-		return err_set(err, errno, "the mode of %s cannot be set: %s", dir->path,
-			       strerror(errno));
+	if (fchmod(fd, dir_mode(dir)) < 0)
+		return err_set(err, errno, "the mode of %s cannot be set: %s%s", dir->path,
+			       strerror(errno),
+			       errno == EPERM ? " (see CAVEATS in switchd-vde(7))" : "");
 	return 0;
 }
 
