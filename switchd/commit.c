@@ -9,6 +9,7 @@
 #include "lib/names.h"
 #include "switchd/events.h"
 #include "switchd/membership.h"
+#include "switchd/notify.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
@@ -256,6 +257,20 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	return 0;
 }
 
+/* For who asks systemd. */
+static void say_state(const struct err *err)
+{
+	char status[sizeof(err->text) + 64];
+
+	if (!err) {
+		notify_status("serving");
+		return;
+	}
+	(void)snprintf(status, sizeof(status), "serving; the last reload was refused: %.*s",
+		       (int)strcspn(err->text, "\n"), err->text);
+	notify_status(status);
+}
+
 int commit_reload(struct switchd *sw, struct err *err)
 {
 	struct desired next;
@@ -278,6 +293,7 @@ int commit_reload(struct switchd *sw, struct err *err)
 		log_info("reloaded %s", sw->config_file);
 	}
 	event_reload(sw, ret < 0 ? err->text : NULL);
+	say_state(ret < 0 ? err : NULL);
 	return ret;
 }
 

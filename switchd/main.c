@@ -118,8 +118,8 @@ static void on_hup(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)loop;
 	(void)events;
 	notify_reloading();
-	(void)commit_reload(sw, &err);
-	notify_ready("serving");
+	(void)commit_reload(sw, &err); /* says how it went, as one by switchctl does */
+	notify_ready(NULL);
 }
 
 static void on_end(struct ev_loop *loop, ev_signal *signal, int events)

@@ -127,7 +127,7 @@ void notify_init(struct ev_loop *loop)
 
 void notify_ready(const char *status)
 {
-	tell("READY=1\nSTATUS=%s", status);
+	tell("READY=1%s%s", status ? "\nSTATUS=" : "", status ? status : "");
 }
 
 void notify_reloading(void)

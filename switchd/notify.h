@@ -19,7 +19,8 @@ struct ev_loop;
  */
 void notify_init(struct ev_loop *loop);
 
-/* Serving, or serving again after a reload; `status` is for `systemctl status`. */
+/* Serving, or serving again after a reload; `status` is for `systemctl status`, NULL
+ * leaves it as it is. */
 void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
