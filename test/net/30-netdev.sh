@@ -262,6 +262,8 @@ lab_start hostA
 check "a new start takes it over" wait_until 5 is vm1 up
 check "and says so" grep -q 'interface veth1: taking over' "$LAB/hostA.log"
 check "guests talk" reaches vm1 "$(v4 vm2)"
+check "with the shield" eval 'shielded veth1 && shielded veth2'
+check "the host still does not answer" eval '! neighbour'
 lab_stop hostA
 check "and what is given back is what was in the beginning" equal "$(former)" "$before"
 

@@ -105,8 +105,8 @@ configure "$sw" "$three"
 lab_start hostA
 address vm7 vm8
 plug vm1 "vde://$V"
-plug vm2 "vde://$V[9]"
-plug vm3 "vde://$V[3]"
+plug vm2 "vde://${V}[9]"
+plug vm3 "vde://${V}[3]"
 check "clients reach each other and TAPs" everybody
 check "at their numbers" equal "$(files)" '001.0 003.0 009.0'
 
@@ -148,11 +148,11 @@ for guest in vm2 vm8; do
 	check_not "and none came twice" grep -q duplicates "$LAB/$guest.ping"
 done
 check "others can plug in" eval '[ "$(on hostA timeout 20 "$PYTHON" "$vdeclient" odd good "$V")" = granted ] && wait_until 5 clients 3'
-check "a number in use is refused still" eval '! on hostA timeout 5 vde_plug "vde://$V[9]" </dev/null'
+check "a number in use is refused still" eval '! on hostA timeout 5 vde_plug "vde://${V}[9]" </dev/null'
 check "the port can be managed" eval 'on hostA "$PYTHON" "$vdeclient" say "$M" port/print | grep -q "^Port 0009"'
 finish "${PLUG[vm2]}" KILL
 check "a client that leaves now has no port, station or socket any more" wait_until 5 eval 'gone sw/9 && ! fdb | grep -q " sw/9" && [ ! -e "$V/009.0" ]'
-plug vm2 "vde://$V[9]"
+plug vm2 "vde://${V}[9]"
 
 # ---- in the middle ----
 
@@ -186,20 +186,22 @@ check "a client that dies while nobody forwards is noticed" wait_until 5 eval 'g
 wait "$called" || :
 check "one that calls then is served" equal "$(cat "$LAB/called")" granted
 check "the others are there" eval 'wait_until 5 clients 2 && reaches vm1 "$(v4 vm7)" && reaches vm3 "$(v4 vm8)"'
-plug vm2 "vde://$V[9]"
+plug vm2 "vde://${V}[9]"
 # The same with a real successor, which finds it dead.
 kill -STOP "${PLUG[vm2]}"
 successor
 kill -KILL "${PLUG[vm2]}"
 old=${LAB_PID[hostA]}
 LAB_PID[hostA]=$SUCCESSOR
-wait_until 15 lab_gone "$old" && wait "$old" && wait_until 15 answers || lab_die "no takeover"
+wait_until 15 lab_gone "$old" || lab_die "no takeover"
+wait "$old" || lab_die "the predecessor has failed"
+wait_until 15 answers || lab_die "the successor does not serve"
 check "so is one that dies while a successor takes over" wait_until 5 eval 'gone sw/9 && [ ! -e "$V/009.0" ] && clients 2'
 wait "${PLUG[vm2]}" 2>/dev/null || :
 
 # ---- successors and predecessors that fail ----
 
-plug vm2 "vde://$V[9]"
+plug vm2 "vde://${V}[9]"
 before=$(files '%f=%i')
 check "successors that die at every step" on hostA timeout 60 "$PYTHON" "$HERE/takers.py" successors "$LAB/hostA.sock"
 check "leave clients to the predecessor" everybody
@@ -235,8 +237,8 @@ for n in $(seq 0 5); do
 		wait "${PLUG[$guest]}" 2>/dev/null || :
 		case $guest in
 		vm1) plug vm1 "vde://$V" ;;
-		vm2) plug vm2 "vde://$V[9]" ;;
-		vm3) plug vm3 "vde://$V[3]" ;;
+		vm2) plug vm2 "vde://${V}[9]" ;;
+		vm3) plug vm3 "vde://${V}[3]" ;;
 		esac
 	done
 done
@@ -295,8 +297,8 @@ child() {
 wait_until 10 ready 1 || lab_die "it does not start under a manager"
 address vm7 vm8
 plug vm1 "vde://$V"
-plug vm2 "vde://$V[9]"
-plug vm3 "vde://$V[3]"
+plug vm2 "vde://${V}[9]"
+plug vm3 "vde://${V}[3]"
 everybody
 before=$(files '%f=%i')
 background vm2 ping -n -q -i 0.02 "$(v4 vm7)" >"$LAB/store.ping"
