@@ -103,6 +103,7 @@ ctl hostA segment del rules >/dev/null
 # ---- the completion of the shell ----
 
 completes() { # WORD...: what it offers for the last one
+	# shellcheck disable=SC2016 # the inner shell expands it
 	on hostA env TVDSWITCH_SOCKET="$LAB/hostA.sock" PATH="$TVD_BIN:$PATH" bash -c '
 		. "$0"
 		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
