@@ -248,8 +248,12 @@ static int trace_file(struct tracing *tracing, struct err *err)
 	pcap_t *pcap = pcap_open_offline(tracing->call->file, text);
 	int rc;
 
-	if (!pcap)
-		return err_set(err, EINVAL, "%s", text);
+	if (!pcap) { /* a file that is none is not named by libpcap */
+		bool named = strncmp(text, tracing->call->file, strlen(tracing->call->file)) == 0;
+
+		return err_set(err, EINVAL, "%s%s%s", named ? "" : tracing->call->file,
+			       named ? "" : ": ", text);
+	}
 	if (pcap_datalink(pcap) == DLT_EN10MB)
 		rc = trace_packets(tracing, pcap, err);
 	else

@@ -55,6 +55,7 @@ check "trace counts nothing" equal "$(ctl hostA -j port show vm6 | json '{k: v f
 # A port that hears what vm1 floods, beside vm2 and the wire.
 check "trace: the text names the receivers" grep -qx 'flood to port vm2, encap etherip uplink lan' \
 	<<<"$(ctl hostA trace port vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")"
+check "trace names a file that holds no packets" grep -q "switchctl: $LAB/hostA.conf: " <<<"$(ctl hostA trace port vm1 -r "$LAB/hostA.conf" 2>&1)"
 check_not "trace refuses what is not hex" ctl hostA trace port vm1 xyz
 
 # ---- captures ----
