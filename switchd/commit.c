@@ -260,7 +260,7 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 /* For who asks systemd. */
 static void say_state(const struct err *err)
 {
-	char status[sizeof(err->text) + 64];
+	char status[sizeof(struct err) + 64];
 
 	if (!err) {
 		notify_status("serving");

@@ -171,6 +171,18 @@ touch "$LAB/read"
 wait "$late" || :
 check "it gets all of them" grep -qx 'frames 60' "$LAB/late"
 check "and leaves" wait_until 5 clients 3
+background hostA "$PYTHON" "$vdeclient" many 500 "$V" >"$LAB/many"
+many=$LAB_LAST
+wait_until 60 grep -qx 499 "$LAB/many" || lab_die "not so many"
+began=$(date +%s%N)
+takes_over "takeover with five hundred clients"
+echo "# in $((($(date +%s%N) - began) / 1000000)) ms"
+check "all of them are there" eval 'clients 503 && everybody'
+count=$(descriptors)
+takes_over "and another"
+check "with as many descriptors" equal "$(descriptors)" "$count"
+finish "$many" KILL
+check "they leave, with their sockets" wait_until 20 eval 'clients 3 && [ "$(files)" = "001.0 003.0 009.0" ]'
 # The predecessor stands still and the successor cannot begin: then a client dies, and
 # another one calls.
 background hostA "$PYTHON" "$HERE/takers.py" hold "$LAB/hostA.sock" "$LAB/let" >"$LAB/hold"
