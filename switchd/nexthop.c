@@ -18,8 +18,8 @@ LOG_MODULE("nexthop");
 
 #define ENTRIES	 1024u /* hosts that share one take turns, each asking again */
 #define FRESH_MS 1000u
-#define RETRY_MS 50u  /* while the kernel looks for a neighbour */
-#define TAPS_MS	 100u /* how soon a capture sees everything */
+#define RETRY_MS 50u /* while the kernel looks for a neighbour */
+#define TAPS_MS	 10u /* how soon a capture sees everything, and all of it if there was silence */
 #define LINKS	 64u
 
 struct nexthop {
