@@ -43,34 +43,35 @@ static void sender_close(struct sender *sender)
 	sender->open = false;
 }
 
-/* The way past the kernel's stack, or why there is none; tried again only where another
- * process has it, which may end. */
+/* The way past the kernel's stack, or why there is none. It is tried again whatever the
+ * reason was: another process may end, an interface be raised or get another MTU. */
 static void update_bypass(struct senders *senders, struct sender *sender,
 			  const struct encap_host *host)
 {
 	const struct encap_uplink *uplink = sender->uplink;
-	bool wanted = senders->kind->type == SOCK_RAW && uplink->bypass && uplink->ifindex != 0;
+	bool wanted = senders->kind->type == SOCK_RAW && uplink->bypass && uplink->up;
 	int ret;
 
 	if (sender->bypass && wanted && bypass_fits(sender->bypass, uplink))
 		return;
-	if (sender->bypass || !wanted || sender->bypass_ifindex != uplink->ifindex)
-		sender->bypass_error = 0;
+	if (sender->bypass || !wanted)
+		sender->bypass_tried = 0;
 	bypass_put(sender->bypass);
 	sender->bypass = NULL;
-	if (!wanted || (sender->bypass_error && sender->bypass_error != -EBUSY) ||
-	    (sender->bypass_error && *host->now - sender->bypass_tried < BYPASS_RETRY_MS))
+	if (!wanted ||
+	    (sender->bypass_tried && *host->now - sender->bypass_tried < BYPASS_RETRY_MS))
 		return;
 	ret = bypass_get(&senders->bypasses, uplink, &sender->bypass);
-	sender->bypass_failures = ret < 0 ? sender->bypass_failures + 1 : 0;
+	if (ret == 0 || ret != sender->bypass_error)
+		sender->bypass_failures = 0;
+	sender->bypass_error = ret;
+	sender->bypass_tried = *host->now;
 	/* The kernel takes its time to free the queue of a process that has ended. */
-	if (ret < 0 && sender->bypass_failures == (ret == -EBUSY ? BUSY_TIMES : 1))
+	if (ret < 0 && sender->bypass_failures < BUSY_TIMES &&
+	    ++sender->bypass_failures == (ret == -EBUSY ? BUSY_TIMES : 1))
 		log_info("uplink %s: packets go through the kernel's network stack: no AF_XDP "
 			 "socket: %s",
 			 uplink->name, strerror(-ret));
-	sender->bypass_error = ret;
-	sender->bypass_ifindex = uplink->ifindex;
-	sender->bypass_tried = *host->now;
 }
 
 static int configure_ipv4(const struct sender *sender, int fd)
@@ -272,7 +273,6 @@ void senders_yield(struct senders *senders, const struct encap_host *host,
 			continue;
 		bypass_put(sender->bypass);
 		sender->bypass = NULL;
-		sender->bypass_error = -EBUSY;
 		sender->bypass_tried = *host->now;
 	}
 }

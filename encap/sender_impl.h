@@ -21,9 +21,9 @@ struct sender {
 	unsigned ifindex;
 	/* Past the kernel's network stack, where that is allowed and possible. */
 	struct bypass *bypass;
-	int bypass_error; /* why it is not; 0: not tried for this interface */
-	unsigned bypass_ifindex, bypass_failures;
-	uint64_t bypass_tried;		/* in ms */
+	int bypass_error;		/* why it was not, the last time */
+	unsigned bypass_failures;	/* with this error, in a row */
+	uint64_t bypass_tried;		/* in ms; 0: not since it is possible */
 	unsigned room;			/* bytes of UDP that fit one packet */
 	bool trains;			/* of UDP: the kernel cuts */
 	bool checksums[SENDER_SOCKETS]; /* of UDP over IPv4: they are on */

@@ -52,7 +52,9 @@ both() {
 	wait_until 15 goes_past hostA alpha vm1 "$(v4 vm2)" && wait_until 15 goes_past hostA beta vm3 "$(v4 vm4)"
 }
 check "both segments go past the stack" both
+# shellcheck disable=SC2034 # it is evaluated
 fds=$(descriptors)
+# shellcheck disable=SC2034
 xdp=$(sockets)
 
 # Both directions, all the time.
