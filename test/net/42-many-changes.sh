@@ -91,6 +91,7 @@ round() { # DIVISOR
 }
 round 10 >/dev/null # what is kept once is kept now
 LAB_CASES=1
+# shellcheck disable=SC2034 # it is evaluated
 fds=$(descriptors)
 kilobytes=$(memory)
 round 1
