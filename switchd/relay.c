@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "switchd/relay.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,7 +504,9 @@ json_t *relay_show(const struct segment *segment)
 	    [RELAY_WHY_LOOP] = "its own beacon came back: a loop",
 	    [RELAY_WHY_OTHER] = "another relay is on its LAN",
 	    [RELAY_WHY_TWICE] = "another relay is heard on two sides: a loop",
+	    [RELAY_WHY_UNSTEADY] = "other relays, or who says he is one, come and go too often",
 	};
+	static_assert(sizeof(whys) / sizeof(whys[0]) == RELAY_WHYS, "a cause without its words");
 	const struct relay *relay = segment->relay;
 	const struct relay_machine *machine;
 	json_t *object, *list;

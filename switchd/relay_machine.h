@@ -35,6 +35,7 @@ enum relay_why {
 	RELAY_WHY_OTHER,    /* another one on its LAN prevails */
 	RELAY_WHY_TWICE,    /* one that prevails is heard on two sides */
 	RELAY_WHY_UNSTEADY, /* the reasons come and go too often */
+	RELAY_WHYS
 };
 
 /* One that was heard, on one side. */
