@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "encap/gso.h"
 #include "lib/checksum.h"
 #include "lib/packet.h"
 
@@ -266,8 +267,9 @@ static bool flow_append(struct gro_flow *flow, struct frame_pool *pool, struct f
 	struct frame *super = batch->frame[flow->index];
 	uint8_t *end;
 
-	if (s->seq != flow->next_seq || s->payload > flow->size ||
-	    s->header_len != flow->header_len || !ipaddr_equal(&super->peer, &frame->peer) ||
+	if (flow->segments == OFFLOAD_SEGMENTS_MAX || s->seq != flow->next_seq ||
+	    s->payload > flow->size || s->header_len != flow->header_len ||
+	    !ipaddr_equal(&super->peer, &frame->peer) ||
 	    flow->header_len - ETH_HEADER_LEN + flow->payload + s->payload > IP_TOTAL_MAX ||
 	    !headers_agree(flow, super->data, s))
 		return false;

@@ -249,6 +249,22 @@ static void test_longest(void **state)
 	assert_int_equal(frames, 2);
 }
 
+/* Nor more segments than the pipeline takes for honest. */
+static void test_most_segments(void **state)
+{
+	struct recipe r = plain;
+	struct frame *frame;
+	unsigned frames;
+
+	(void)state;
+	r.payload = 8;
+	frame = merge_run(r, OFFLOAD_SEGMENTS_MAX + 10, &frames);
+	assert_int_equal(frames, 2);
+	assert_int_equal(offload_check(frame), REASON_NONE);
+	assert_int_equal(offload_segments(frame), OFFLOAD_SEGMENTS_MAX);
+	frame_free(frame);
+}
+
 /* Another host at the other end of the wire is another place: not one frame. */
 static void test_other_peer(void **state)
 {
@@ -302,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_run_becomes_one, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_longest, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_most_segments, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_other_peer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_buffer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_random_flows, setup, teardown),
