@@ -29,6 +29,7 @@ struct dgram {
 	bool named; /* UNIX: the peer's address goes with each datagram */
 	struct sockaddr_un to;
 	uint64_t gone;	   /* when it was last found so, by clock_ms() */
+	ev_timer back;	   /* active: it has been there since; up when this is over */
 	struct ucred peer; /* who has sent last; pid 0: nobody */
 };
 
@@ -112,6 +113,7 @@ static void is_gone(struct dgram *dgram, int error)
 
 	dgram->gone = clock_ms();
 	dgram->peer.pid = 0;
+	ev_timer_stop(port->host->loop, &dgram->back);
 	port->up = false;
 	(void)snprintf(port->why, sizeof(port->why), "nobody is at %.100s: %.40s",
 		       conf_of(port->conf)->remote, strerror(error));
@@ -119,15 +121,37 @@ static void is_gone(struct dgram *dgram, int error)
 		port->host->changed(port);
 }
 
-static void is_there(struct dgram *dgram)
+static void set_up(struct dgram *dgram)
 {
 	struct port *port = dgram->port;
 
-	if (port->up || clock_ms() - dgram->gone < BACK_AFTER)
-		return;
 	port->up = true;
 	port->why[0] = '\0';
 	port->host->changed(port);
+}
+
+static void on_back(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	set_up(timer->data);
+}
+
+/* One that comes and goes all the time shall not be told of all the time; but who has
+ * come and stays silent is there, too. */
+static void is_there(struct dgram *dgram)
+{
+	struct port *port = dgram->port;
+	uint64_t since = clock_ms() - dgram->gone;
+
+	if (port->up || ev_is_active(&dgram->back))
+		return;
+	if (since >= BACK_AFTER) {
+		set_up(dgram);
+		return;
+	}
+	ev_timer_set(&dgram->back, (double)(BACK_AFTER - since) / 1000., 0.);
+	ev_timer_start(port->host->loop, &dgram->back);
 }
 
 /* ---- receiving ---- */
@@ -287,6 +311,8 @@ static void start(struct port *port, struct dgram *dgram)
 	ev_io_init(&dgram->io, on_readable, dgram->fd, EV_READ);
 	dgram->io.data = dgram;
 	ev_io_start(port->host->loop, &dgram->io);
+	ev_timer_init(&dgram->back, on_back, 0., 0.);
+	dgram->back.data = dgram;
 	port->state = dgram;
 	port->offloads = OFFLOAD_NONE;
 	port->up = false;
@@ -370,6 +396,7 @@ static void dgram_close(struct port *port)
 	struct dgram *dgram = port->state;
 
 	ev_io_stop(port->host->loop, &dgram->io);
+	ev_timer_stop(port->host->loop, &dgram->back);
 	if (conf->path && !port->shared)
 		socket_remove_file(conf->path);
 	port_close_fd(port->host, dgram->fd);
