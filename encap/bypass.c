@@ -162,3 +162,9 @@ int bypass_flush(struct bypass *bypass, unsigned *packets)
 	bypass->family = 0;
 	return *packets ? xsk_flush(bypass->xsk) : 0;
 }
+
+void bypass_resume(struct bypass *bypass)
+{
+	if (!xsk_is_idle(bypass->xsk))
+		(void)xsk_flush(bypass->xsk);
+}

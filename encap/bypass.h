@@ -40,7 +40,11 @@ enum bypass_result bypass_add(struct bypass *bypass, struct encap_host *host,
 			      const struct encap_uplink *uplink, const struct ipaddr *dst,
 			      const struct bypass_to *to, const struct frame *payload);
 
-/* Sends what was added since, so many packets. 0, or negative errno: they are lost. */
+/* Sends what was added since, so many packets. 0, or negative errno: they are lost. What
+ * the device has no room for now goes with the next, or with bypass_resume(). */
 int bypass_flush(struct bypass *bypass, unsigned *packets);
+
+/* Sends what a device that was full has left, if there is any: due now and then. */
+void bypass_resume(struct bypass *bypass);
 
 #endif

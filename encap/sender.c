@@ -26,9 +26,6 @@ LOG_MODULE("sender");
 #ifndef IPV6_PMTUDISC_OMIT
 #define IPV6_PMTUDISC_OMIT 5
 #endif
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 /* ---- sockets ---- */
 
@@ -52,8 +49,10 @@ static void update_bypass(struct senders *senders, struct sender *sender,
 	bool wanted = senders->kind->type == SOCK_RAW && uplink->bypass && uplink->up;
 	int ret;
 
-	if (sender->bypass && wanted && bypass_fits(sender->bypass, uplink))
+	if (sender->bypass && wanted && bypass_fits(sender->bypass, uplink)) {
+		bypass_resume(sender->bypass);
 		return;
+	}
 	if (sender->bypass || !wanted)
 		sender->bypass_tried = 0;
 	bypass_put(sender->bypass);

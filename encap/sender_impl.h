@@ -9,6 +9,11 @@
 #include "encap/bypass.h"
 #include "encap/sender.h"
 
+/* Not in every libc's headers. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
 struct sender {
 	struct list link;
 	const struct sender_kind *kind;

@@ -14,11 +14,6 @@ LOG_MODULE("sender");
 #define TX_TRAIN    64u /* datagrams in one message: what every kernel takes */
 #define TRAIN_BYTES 65000u
 
-/* Not in every libc's headers. */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-
 /*
  * Messages that wait for one sendmmsg through one socket. Of UDP a message may be a
  * train: datagrams of one size, the last may be shorter, which the kernel cuts again

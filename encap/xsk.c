@@ -186,7 +186,7 @@ void xsk_commit(struct xsk *xsk, size_t len)
 	xsk->produced++;
 }
 
-static bool sent_all(const struct xsk *xsk)
+bool xsk_is_idle(const struct xsk *xsk)
 {
 	return __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE) == xsk->produced;
 }
@@ -199,12 +199,13 @@ int xsk_flush(struct xsk *xsk)
 
 	__atomic_store_n(xsk->tx.producer, xsk->produced, __ATOMIC_RELEASE);
 	/* A call takes a part, and says EAGAIN then; one that took nothing found the
-	 * device full, and what is left goes with the next. */
+	 * device full: what is left waits. */
 	do {
 		before = __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE);
 		if (sendmsg(xsk->fd, &nothing, MSG_DONTWAIT) < 0 && errno != EAGAIN &&
 		    errno != EBUSY && errno != ENOBUFS && errno != EINTR)
 			return -errno;
-	} while (!sent_all(xsk) && __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE) != before);
+	} while (!xsk_is_idle(xsk) &&
+		 __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE) != before);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef TVD_XSK_H
 #define TVD_XSK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,5 +35,8 @@ void xsk_commit(struct xsk *xsk, size_t len);
 /* Has the kernel send what was committed, as far as the device takes it now. 0, or
  * negative errno when it is down or gone. */
 int xsk_flush(struct xsk *xsk);
+
+/* Whether the kernel has taken all that was committed. */
+bool xsk_is_idle(const struct xsk *xsk);
 
 #endif
