@@ -399,6 +399,30 @@ static void without_swapped_peers_0x03_is_no_version(void **state)
 	frame_free(frame);
 }
 
+/* Peers agree on a transport: what comes by another, or at another port, is nobody's. */
+static void a_segment_in_udp_takes_its_port_only(void **state)
+{
+	struct outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
+	struct etherip *e = &backends[P6].etherip, *blame;
+	struct frame *frame = frame_of("\x30\x06", 2);
+	enum reason reason;
+
+	(void)state;
+	assert_null(etherip_demux(&table, frame, 9797, &outer, &reason, &blame));
+	assert_int_equal(reason, REASON_UNKNOWN_ID);
+	assert_null(blame);
+	assert_int_equal(etherip_ops.room(&backends[P6].encap, NULL), 1478);
+	backends[P6].conf.transport = TRANSPORT_UDP;
+	backends[P6].conf.port = 9797;
+	assert_ptr_equal(etherip_demux(&table, frame, 9797, &outer, &reason, &blame), e);
+	assert_null(etherip_demux(&table, frame, 9798, &outer, &reason, &blame));
+	assert_int_equal(reason, REASON_UNKNOWN_ID);
+	assert_null(etherip_demux(&table, frame, 0, &outer, &reason, &blame));
+	assert_null(blame);
+	assert_int_equal(etherip_ops.room(&backends[P6].encap, NULL), 1470);
+	frame_free(frame);
+}
+
 static void a_removed_backend_receives_nothing(void **state)
 {
 	struct outer outer = {.src = addr("192.0.2.2"), .dst = addr("192.0.2.1"), LAN, 0};
@@ -669,6 +693,7 @@ int main(void)
 	    CASE(encaps_that_cannot_be_told_apart_conflict),
 	    OPEN(whose_a_datagram_is),
 	    OPEN(without_swapped_peers_0x03_is_no_version),
+	    OPEN(a_segment_in_udp_takes_its_port_only),
 	    OPEN(a_removed_backend_receives_nothing),
 	    OPEN(an_uplink_without_an_address_is_nobodys_destination),
 	    OPEN(outer_ipv4_headers_are_taken_off),
