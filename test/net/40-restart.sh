@@ -11,6 +11,8 @@
 # shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=SCRIPTDIR/takeovers.sh
+. "$(dirname "$0")/takeovers.sh"
 lab_begin "$@"
 hosts hostA:alpha:vm1 hostA:alpha:vm2 hostB:alpha:vm3 hostB:alpha:vm4
 HERE=$LAB_TOP/test/net
@@ -18,9 +20,6 @@ lab_guest vm5
 ctl hostA port add vm5 type tap segment alpha ifname eth0 netns vm5 mac "$(mac vm5)"
 address vm5
 
-answers() {
-	ctl "$1" status >/dev/null 2>&1
-}
 interface() { # GUEST: index, address, flags
 	on "$1" ip -o addr show dev eth0 | grep -v inet6.fe80
 	on "$1" cat /sys/class/net/eth0/ifindex /sys/class/net/eth0/address
@@ -31,30 +30,10 @@ absent() { # GUEST
 fdb() { # HOST
 	ctl "$1" -j fdb show | json "'\n'.join(sorted(e['mac'] + ' ' + e['state'] + ' ' + str(e.get('port')) + str(e.get('dst')) for e in d))"
 }
-descriptors() { # HOST
-	find "/proc/${LAB_PID[$1]}/fd" -mindepth 1 | wc -l
-}
-# Starts a successor; it serves, and its predecessor has ended with status 0.
-takeover() { # HOST
-	local host=$1 old=${LAB_PID[$1]} status=0
-	nsenter --net="/run/netns/$host" -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/$host.conf" --takeover \
-		</dev/null >>"$LAB/$host.log" 2>&1 &
-	LAB_PID[$host]=$!
-	wait_until 15 lab_gone "$old" || return 1
-	wait "$old" || status=$?
-	[ "$status" = 0 ] && wait_until 15 answers "$host"
-}
-# The same as a case; check() would run it in a shell of its own.
-takes_over() { # HOST TEXT
-	if takeover "$1"; then pass "$2"; else flunk "$2" "$(tail -n 5 "$LAB/$1.log")"; fi
-}
 # A successor that is to be refused: what it says.
 refused() { # CONFIGURATION
 	on hostA timeout 20 "$TVD_BIN/switchd" -c "$1" -T 2>&1 </dev/null && return 1
 	return 0
-}
-lost() { # PING-OUTPUT: packets
-	awk '/packets transmitted/ { print $1 - $4 }' "$1"
 }
 
 # ---- under traffic ----

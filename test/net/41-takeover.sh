@@ -14,6 +14,8 @@
 # shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=SCRIPTDIR/takeovers.sh
+. "$(dirname "$0")/takeovers.sh"
 lab_begin "$@"
 HERE=$LAB_TOP/test/net
 lab_host hostA 192.0.2.1/24
@@ -59,9 +61,6 @@ declare -A WAY=(
 	[vm6]="udp 127.0.0.1:4106 127.0.0.1:4006" [vm7]="stream-connect 127.0.0.1:4007"
 )
 
-answers() {
-	ctl "$1" status >/dev/null 2>&1
-}
 state() { # PORT
 	ctl hostA -j port show "$1" | json "d[0]['state']"
 }
@@ -70,29 +69,6 @@ is() { # PORT STATE
 }
 fdb() {
 	ctl hostA -j fdb show | json "'\n'.join(sorted(e['mac'] + ' ' + e['segment'] + ' ' + e['state'] + ' ' + str(e.get('port')) + str(e.get('dst')) for e in d))"
-}
-descriptors() {
-	find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l
-}
-# Starts a successor in the background: its process id in SUCCESSOR.
-successor() {
-	nsenter --net=/run/netns/hostA -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/hostA.conf" --takeover \
-		</dev/null >>"$LAB/hostA.log" 2>&1 &
-	SUCCESSOR=$!
-}
-takeover() {
-	local old=${LAB_PID[hostA]} status=0
-	successor
-	LAB_PID[hostA]=$SUCCESSOR
-	wait_until 15 lab_gone "$old" || return 1
-	wait "$old" || status=$?
-	[ "$status" = 0 ] && answers hostA
-}
-takes_over() { # TEXT
-	if takeover; then pass "$1"; else flunk "$1" "$(tail -n 20 "$LAB/hostA.log")"; fi
-}
-lost() { # PING-OUTPUT: packets
-	awk '/packets transmitted/ { print $1 - $4 }' "$1"
 }
 sent() {
 	awk '/packets transmitted/ { print $1 }' "$1"
@@ -172,13 +148,13 @@ background hostA tc monitor >"$LAB/tc"
 wait_until 5 eval 'ctl hostA -j fdb show | json "len(d) >= 12"'
 known=$(fdb)
 before=$(interfaces)
-count=$(descriptors)
+count=$(descriptors hostA)
 for n in 1 2 3 4 5; do
-	takes_over "takeover $n under traffic, with ports of all types"
+	takes_over hostA "takeover $n under traffic, with ports of all types"
 	[ "$n" != 1 ] || check "the FDB is kept, for all of them" equal "$(fdb)" "$known"
 	sleep 0.3
 done
-check "no descriptor is lost on the way" equal "$(descriptors)" "$count"
+check "no descriptor is lost on the way" equal "$(descriptors hostA)" "$count"
 check "interfaces and shields are as they were" equal "$(interfaces)" "$before"
 check_not "and were touched at no time" grep -q . "$LAB/tc"
 check "a port and a segment that switchctl had added are kept" equal "$(ctl hostA -j port show extra | json "d[0]['segment'] + d[0]['owner']")" gammacli
@@ -214,7 +190,7 @@ fills() { # a slow machine loses some of it before it comes to the switch
 	[ "$(port_drops hostA half queue_full tx)" -gt 0 ]
 }
 check "one that reads nothing gets no more" wait_until 20 fills
-takes_over "takeover with half a frame in both directions"
+takes_over hostA "takeover with half a frame in both directions"
 check "no frame of it was taken yet" equal "$(ctl hostA -j port show half | json "d[0]['stats']['rx_frames']")" 0
 touch "$LAB/middle"
 wait "$half" && status=0 || status=$?
@@ -230,7 +206,7 @@ ping=$LAB_LAST
 check "successors that die, or talk nonsense, at every step" on hostA timeout 60 "$PYTHON" "$HERE/takers.py" successors "$LAB/hostA.sock"
 check "leave everything to the predecessor" kill -0 "$serving"
 check "which goes on for all" wait_until 5 everybody
-check "with all descriptors" wait_until 5 eval '[ "$(descriptors)" = "$count" ]'
+check "with all descriptors" wait_until 5 eval '[ "$(descriptors hostA)" = "$count" ]'
 check "and all interfaces" equal "$(interfaces)" "$before"
 said=$(on hostA prlimit --nofile=16 timeout 20 "$TVD_BIN/switchd" -c "$LAB/hostA.conf" -T 2>&1) || :
 check "one that has no room for the descriptors gives up" grep -q "cannot start: " <<<"$said"
@@ -238,7 +214,7 @@ check "and the predecessor goes on" wait_until 5 everybody
 # Killed at any time: one of the two serves, and it is always the same.
 took=0
 for n in $(seq 0 14); do
-	successor
+	successor hostA
 	sleep "$(printf '0.%04d' $((n * 7)))"
 	kill -KILL "$SUCCESSOR" 2>/dev/null || :
 	wait "$SUCCESSOR" 2>/dev/null || :
@@ -288,7 +264,7 @@ done
 alone=0
 for n in $(seq 0 9); do
 	old=${LAB_PID[hostA]}
-	successor
+	successor hostA
 	sleep "$(printf '0.%04d' $((n * 12)))"
 	kill -KILL "$old" 2>/dev/null || :
 	wait "$old" 2>/dev/null || :
@@ -314,7 +290,7 @@ configure hostA 192.0.2.1 "$(tap vm1 alpha)" "$(port vm2b netdev 'interface = "v
 	"$(port vm5b dgram "path = \"$S/vm5\"; remote = \"$S/vm5.guest\";")" \
 	"$(port vm6 udp 'local = "127.0.0.1:4006"; remote = "127.0.0.1:4206";')" "$(tap vm11 beta)"
 : >"$LAB/tc"
-takes_over "a successor with ports renamed, of other types, and without some"
+takes_over hostA "a successor with ports renamed, of other types, and without some"
 check "a renamed port has its interface" wait_until 5 reaches vm2 "$(v4 vm1)"
 check "which was shielded at all times" eval '! grep -q deleted.*veth2 "$LAB/tc" && shielded veth2'
 check "one that is gone gives it back" wait_until 5 eval '! shielded wild8'

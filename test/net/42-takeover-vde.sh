@@ -14,6 +14,8 @@
 # shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=SCRIPTDIR/takeovers.sh
+. "$(dirname "$0")/takeovers.sh"
 PATH=$PATH:/usr/sbin
 for tool in vde_plug vde_plug2tap; do
 	command -v "$tool" >/dev/null || lab_skip "there is no $tool (package vde2)"
@@ -38,9 +40,6 @@ configure() { # PORT...
 	} | lab_config hostA
 }
 
-answers() {
-	ctl hostA status >/dev/null 2>&1
-}
 shows() { # PORT KEY REGEX
 	ctl hostA -j port show "$1" 2>/dev/null | json "d[0].get('$2', '')" | grep -Eq "$3"
 }
@@ -57,12 +56,6 @@ files() { # [FORMAT]
 fdb() {
 	ctl hostA -j fdb show | json "'\n'.join(sorted(e['mac'] + ' ' + e['state'] + ' ' + str(e.get('port')) for e in d))"
 }
-descriptors() {
-	find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l
-}
-lost() { # PING-OUTPUT: packets
-	awk '/packets transmitted/ { print $1 - $4 }' "$1"
-}
 lab_expect 'warn: vde: port sw: process [0-9]+ of user [0-9]+ is refused: port 9 is in use'
 declare -A PLUG=()
 plug() { # GUEST URL
@@ -72,23 +65,6 @@ plug() { # GUEST URL
 	wait_until 10 on "$1" ip link show eth0 >/dev/null 2>&1 || lab_die "vde_plug2tap: $(cat "$LAB/$1.plug")"
 	on "$1" ip link set eth0 address "$(mac "$1")" up
 	address "$1"
-}
-# Starts a successor in the background: its process id in SUCCESSOR.
-successor() {
-	nsenter --net=/run/netns/hostA -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/hostA.conf" --takeover \
-		</dev/null >>"$LAB/hostA.log" 2>&1 &
-	SUCCESSOR=$!
-}
-takeover() {
-	local old=${LAB_PID[hostA]} status=0
-	successor
-	LAB_PID[hostA]=$SUCCESSOR
-	wait_until 15 lab_gone "$old" || return 1
-	wait "$old" || status=$?
-	[ "$status" = 0 ] && wait_until 15 answers
-}
-takes_over() { # TEXT
-	if takeover; then pass "$1"; else flunk "$1" "$(tail -n 20 "$LAB/hostA.log")"; fi
 }
 everybody() {
 	reaches vm1 "$(v4 vm7)" && reaches vm2 "$(v4 vm1)" && reaches vm3 "$(v4 vm8)"
@@ -126,9 +102,9 @@ sleep 0.3
 known=$(fdb)
 before=$(files '%f=%i')
 ctl_file=$(stat -c '%i %a %u %g' "$V/ctl" "$M" "$V")
-count=$(descriptors)
+count=$(descriptors hostA)
 for n in 1 2 3 4 5; do
-	takes_over "takeover $n under traffic, with clients of VDE"
+	takes_over hostA "takeover $n under traffic, with clients of VDE"
 	[ "$n" != 1 ] || check "the FDB is kept" equal "$(fdb)" "$known"
 	sleep 0.2
 done
@@ -137,7 +113,7 @@ check "known by their processes" eval 'shows sw/1 peer "process ${PLUG[vm1]} of 
 check "and what they call themselves" shows sw/9 description 'vdeplug|vde_plug2tap'
 check "their sockets are the same" equal "$(files '%f=%i')" "$before"
 check "so are the control and management sockets, and the directory" equal "$(stat -c '%i %a %u %g' "$V/ctl" "$M" "$V")" "$ctl_file"
-check "no descriptor is lost on the way" equal "$(descriptors)" "$count"
+check "no descriptor is lost on the way" equal "$(descriptors hostA)" "$count"
 touch "$LAB/stop"
 wait "$stream" && status=0 || status=$?
 check "a TCP connection with a client has lasted, with every byte" equal "$status $(grep -v ready "$LAB/vm1.stream" | sed 's/[0-9]* bytes/bytes/')" "0 bytes"
@@ -165,7 +141,7 @@ background hostA "$PYTHON" "$vdeclient" flood 60 "$V" >"$LAB/flood"
 flood=$LAB_LAST
 wait_until 10 eval '[ "$(ctl hostA -j port show sw/2 | json "d[0][\"stats\"][\"tx_frames\"]")" -ge 60 ]' || lab_die "no frames"
 finish "$flood" KILL
-takes_over "takeover with frames that wait for a client"
+takes_over hostA "takeover with frames that wait for a client"
 check "others go on" everybody
 touch "$LAB/read"
 wait "$late" || :
@@ -175,12 +151,12 @@ background hostA "$PYTHON" "$vdeclient" many 500 "$V" >"$LAB/many"
 many=$LAB_LAST
 wait_until 60 grep -qx 499 "$LAB/many" || lab_die "not so many"
 began=$(date +%s%N)
-takes_over "takeover with five hundred clients"
+takes_over hostA "takeover with five hundred clients"
 echo "# in $((($(date +%s%N) - began) / 1000000)) ms"
 check "all of them are there" eval 'clients 503 && everybody'
-count=$(descriptors)
-takes_over "and another"
-check "with as many descriptors" equal "$(descriptors)" "$count"
+count=$(descriptors hostA)
+takes_over hostA "and another"
+check "with as many descriptors" equal "$(descriptors hostA)" "$count"
 finish "$many" KILL
 check "they leave, with their sockets" wait_until 20 eval 'clients 3 && [ "$(files)" = "001.0 003.0 009.0" ]'
 # The predecessor stands still and the successor cannot begin: then a client dies, and
@@ -201,13 +177,13 @@ check "the others are there" eval 'wait_until 5 clients 2 && reaches vm1 "$(v4 v
 plug vm2 "vde://${V}[9]"
 # The same with a real successor, which finds it dead.
 kill -STOP "${PLUG[vm2]}"
-successor
+successor hostA
 kill -KILL "${PLUG[vm2]}"
 old=${LAB_PID[hostA]}
 LAB_PID[hostA]=$SUCCESSOR
 wait_until 15 lab_gone "$old" || lab_die "no takeover"
 wait "$old" || lab_die "the predecessor has failed"
-wait_until 15 answers || lab_die "the successor does not serve"
+wait_until 15 answers hostA || lab_die "the successor does not serve"
 check "so is one that dies while a successor takes over" wait_until 5 eval 'gone sw/9 && [ ! -e "$V/009.0" ] && clients 2'
 wait "${PLUG[vm2]}" 2>/dev/null || :
 
@@ -227,17 +203,17 @@ finish "$ping" INT
 echo "# lost in $(cat "$LAB/slow") seconds: $(lost "$LAB/slow.ping") of $(awk '/packets trans/ { print $1 }' "$LAB/slow.ping")"
 check "and says so" grep -q 'does not take over after all (Connection timed out): going on' "$LAB/hostA.log"
 check "and can be changed" ctl hostA port set vm7 state open
-takes_over "and taken over from"
+takes_over hostA "and taken over from"
 alone=0
 for n in $(seq 0 5); do
 	old=${LAB_PID[hostA]}
-	successor
+	successor hostA
 	sleep "$(printf '0.%04d' $((n * 20)))"
 	kill -KILL "$old" 2>/dev/null || :
 	wait "$old" 2>/dev/null || :
 	LAB_PID[hostA]=$SUCCESSOR
-	wait_until 5 eval 'answers || lab_gone "$SUCCESSOR"'
-	if ! answers; then
+	wait_until 5 eval 'answers hostA || lab_gone "$SUCCESSOR"'
+	if ! answers hostA; then
 		alone=$((alone + 1))
 		wait "$SUCCESSOR" || :
 		lab_start hostA
@@ -262,27 +238,27 @@ check "with no other sockets than theirs" wait_until 5 eval '[ "$(files)" = "001
 # ---- other configurations ----
 
 configure "$sw" "$three" "{ name = \"nine\"; type = \"vde\"; segment = \"alpha\"; path = \"$V\"; number = 9; }"
-takes_over "a successor that has a port for a number"
+takes_over hostA "a successor that has a port for a number"
 check "has its client there" eval 'shows nine state up && gone sw/9 && reaches vm2 "$(v4 vm1)"'
 configure "{ name = \"one\"; type = \"vde\"; segment = \"alpha\"; path = \"$V\"; number = 1; }" "$sw" "$three" \
 	"{ name = \"nine\"; type = \"vde\"; segment = \"alpha\"; path = \"$V\"; number = 9; }"
-takes_over "also one that has it before the port that listens"
+takes_over hostA "also one that has it before the port that listens"
 check "has them all" eval 'shows one state up && shows nine state up && everybody'
 configure "$sw"
-takes_over "a successor without ports for numbers"
+takes_over hostA "a successor without ports for numbers"
 check "drops their clients" wait_until 5 eval 'lab_gone "${PLUG[vm1]}" && lab_gone "${PLUG[vm2]}" && lab_gone "${PLUG[vm3]}"'
 check "with their sockets" wait_until 5 eval '[ -z "$(files)" ]'
 check "and listens" clients 0
 for guest in vm1 vm2 vm3; do wait "${PLUG[$guest]}" 2>/dev/null || :; done
 plug vm1 "vde://$V"
 configure "${sw/\"alpha\";/\"alpha\"; mode = \"0660\";}"
-takes_over "a successor whose sockets have another mode"
+takes_over hostA "a successor whose sockets have another mode"
 check "makes them anew" wait_until 5 eval 'shows sw state up && [ "$(stat -c %a "$V/ctl")" = 660 ]'
 check "without clients of before" wait_until 5 eval 'lab_gone "${PLUG[vm1]}" && clients 0 && [ -z "$(files)" ]'
 wait "${PLUG[vm1]}" 2>/dev/null || :
 plug vm1 "vde://$V"
 configure "{ name = \"other\"; type = \"vde\"; segment = \"alpha\"; path = \"$LAB/other\"; }"
-takes_over "a successor without that port"
+takes_over hostA "a successor without that port"
 check "drops its clients" wait_until 5 lab_gone "${PLUG[vm1]}"
 check "and its directory and management socket" wait_until 5 eval '[ ! -e "$V" ] && [ ! -e "$M" ]'
 check "and has its own" [ -S "$LAB/other/ctl" ]
