@@ -37,6 +37,8 @@ mkdir "$S"
 } | lab_config hostA
 lab_start hostA
 address vm7
+# The default of 10 datagrams makes TCP to a guest that reads slowly wait for its timers (switchd.conf(5)).
+on hostA sysctl -q -w net.unix.max_dgram_qlen=512
 
 TAP="tap,ifname=vnet4,script=no,downscript=no"
 guest_boot hostA vm1 "stream,server=off,addr.type=unix,addr.path=$S/vm1"
