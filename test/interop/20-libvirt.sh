@@ -90,8 +90,9 @@ check "libvirt ends vm1" vir hostA destroy vm1
 check "and its port goes" wait_until 5 no_ports vm1.
 check "vm1 starts again" start vm1
 check "on an interface of another name or number, and is reached" reaches vm11 "$(v4 vm1)"
-check "vm1 ends by itself" guest_run vm1 "poweroff -f &"
-check "and its port goes, too" wait_until 20 no_ports vm1.
+# Later, so that it can still answer.
+check "vm1 ends by itself" guest_run vm1 "{ sleep 3; poweroff -f; } &"
+check "and its port goes, too" wait_until 40 no_ports vm1.
 finish "$pinger" INT
 # The last one may be on its way when ping ends.
 check "meanwhile another has lost nothing" [ "$(lost "$LAB/others.ping")" -le 1 ]
