@@ -154,22 +154,14 @@ static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned from, unsign
 	return true;
 }
 
-int ipprefix_parse(const char *text, struct ipprefix *prefix)
+int ipprefix_parse_interface(const char *text, struct ipprefix *prefix)
 {
-	static const uint8_t zero[16];
 	const char *slash = strchr(text, '/');
 	struct ipprefix out;
 	char buf[ADDR_STRLEN];
 	unsigned len = 0;
 
-	if (!slash) {
-		if (ipaddr_parse(text, &out.addr) < 0)
-			return -EINVAL;
-		out.len = (uint8_t)family_bits(out.addr.family);
-		*prefix = out;
-		return 0;
-	}
-	if ((size_t)(slash - text) >= sizeof(buf))
+	if (!slash || (size_t)(slash - text) >= sizeof(buf))
 		return -EINVAL;
 	memcpy(buf, text, (size_t)(slash - text));
 	buf[slash - text] = '\0';
@@ -184,9 +176,24 @@ int ipprefix_parse(const char *text, struct ipprefix *prefix)
 	}
 	if (len > family_bits(out.addr.family))
 		return -EINVAL;
-	if (!bits_equal(out.addr.bytes, zero, len, family_bits(out.addr.family)))
-		return -EINVAL;
 	out.len = (uint8_t)len;
+	*prefix = out;
+	return 0;
+}
+
+int ipprefix_parse(const char *text, struct ipprefix *prefix)
+{
+	static const uint8_t zero[16];
+	struct ipprefix out;
+
+	if (!strchr(text, '/')) {
+		if (ipaddr_parse(text, &out.addr) < 0)
+			return -EINVAL;
+		out.len = (uint8_t)family_bits(out.addr.family);
+	} else if (ipprefix_parse_interface(text, &out) < 0 ||
+		   !bits_equal(out.addr.bytes, zero, out.len, family_bits(out.addr.family))) {
+		return -EINVAL;
+	}
 	*prefix = out;
 	return 0;
 }

@@ -86,6 +86,9 @@ socklen_t ipaddr_to_sockaddr(const struct ipaddr *addr, struct sockaddr_storage 
  * prefix must be zero. 0, or -EINVAL.
  */
 int ipprefix_parse(const char *text, struct ipprefix *prefix);
+/* The same of an address that an interface has: bits behind the length are its own, and the
+ * length has to be there. */
+int ipprefix_parse_interface(const char *text, struct ipprefix *prefix);
 bool ipprefix_contains(const struct ipprefix *prefix, const struct ipaddr *addr);
 const char *ipprefix_format(const struct ipprefix *prefix, char buf[ADDR_STRLEN]);
 

@@ -473,6 +473,7 @@ static bool parse_key(const struct context *ctx, const struct conf_key *key,
 	case CONF_LATER:
 		return fail(ctx, value.line, "key \"%s\": %s", key->name, key->text);
 	case CONF_INTS:
+	case CONF_STRINGS:
 	case CONF_MACS:
 	case CONF_ADDRS:
 	case CONF_PREFIXES:

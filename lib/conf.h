@@ -31,6 +31,7 @@ enum conf_type {
 	CONF_ADDR,   /* struct ipaddr, unset when not given */
 	/* Lists: struct conf_list. A single value stands for a list of one. */
 	CONF_INTS,     /* of int64_t */
+	CONF_STRINGS,  /* of char *, owned */
 	CONF_MACS,     /* of struct mac */
 	CONF_ADDRS,    /* of struct ipaddr */
 	CONF_PREFIXES, /* of struct ipprefix */
@@ -73,7 +74,7 @@ struct conf_key {
 				   * CONF_VARIANT: what one is called ("port"), for messages */
 	const char *const *words; /* CONF_ENUM: NULL-terminated */
 	const struct conf_schema *schema; /* CONF_OBJECT, CONF_OBJECTS */
-	/* CONF_STRING: NULL when the (given) value is fine, else what it has to be:
+	/* CONF_STRING(S): NULL when the (given) value is fine, else what it has to be:
 	 * "1 to 63 letters". May itself be NULL. */
 	const char *(*wants)(const char *value);
 	/* CONF_VARIANT: the schema for a `type` word. NULL, with a message in err

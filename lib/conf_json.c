@@ -207,6 +207,7 @@ static json_t *key_to_json(const struct conf_key *key, const void *member)
 	case CONF_OBJECT:
 		return conf_to_json(key->schema, member);
 	case CONF_INTS:
+	case CONF_STRINGS:
 	case CONF_MACS:
 	case CONF_ADDRS:
 	case CONF_PREFIXES:

@@ -17,6 +17,8 @@ enum conf_type conf_item_type(enum conf_type type)
 	switch (type) {
 	case CONF_INTS:
 		return CONF_INT;
+	case CONF_STRINGS:
+		return CONF_STRING;
 	case CONF_MACS:
 		return CONF_MAC;
 	case CONF_ADDRS:
@@ -30,6 +32,7 @@ size_t conf_item_size(enum conf_type type)
 {
 	switch (type) {
 	case CONF_STRING:
+	case CONF_STRINGS:
 		return sizeof(char *);
 	case CONF_INT:
 	case CONF_INTS:
@@ -77,6 +80,8 @@ static void clear_items(const struct conf_key *key, struct conf_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		if (key->type == CONF_OBJECTS) {
 			conf_clear(key->schema, (char *)list->items + i * key->schema->size);
+		} else if (key->type == CONF_STRINGS) {
+			free(((char **)list->items)[i]);
 		} else if (key->type == CONF_VARIANT) {
 			struct conf_variant *variant = (struct conf_variant *)list->items + i;
 
@@ -102,6 +107,7 @@ void conf_clear(const struct conf_schema *schema, void *object)
 			conf_clear(key->schema, member);
 			break;
 		case CONF_INTS:
+		case CONF_STRINGS:
 		case CONF_MACS:
 		case CONF_ADDRS:
 		case CONF_PREFIXES:
@@ -126,7 +132,7 @@ static bool copy_items(const struct conf_key *key, struct conf_list *to,
 	to->items = conf_alloc(from->count, size);
 	if (!to->items)
 		return false;
-	if (key->type != CONF_OBJECTS && key->type != CONF_VARIANT) {
+	if (key->type != CONF_OBJECTS && key->type != CONF_VARIANT && key->type != CONF_STRINGS) {
 		memcpy(to->items, from->items, from->count * size);
 		to->count = from->count;
 		return true;
@@ -138,6 +144,14 @@ static bool copy_items(const struct conf_key *key, struct conf_list *to,
 		const struct conf_variant *variant = (const void *)source;
 		struct conf_variant *made = (void *)copy;
 
+		if (key->type == CONF_STRINGS) {
+			char *text = strdup(((char *const *)from->items)[to->count]);
+
+			if (!text)
+				return false;
+			((char **)to->items)[to->count] = text;
+			continue;
+		}
 		if (key->type == CONF_OBJECTS) {
 			if (!conf_copy(key->schema, copy, source))
 				return false;
@@ -167,6 +181,7 @@ static bool copy_key(const struct conf_key *key, void *member, const void *sourc
 	case CONF_OBJECT:
 		return conf_copy(key->schema, member, source);
 	case CONF_INTS:
+	case CONF_STRINGS:
 	case CONF_MACS:
 	case CONF_ADDRS:
 	case CONF_PREFIXES:
@@ -192,6 +207,7 @@ static void disown(const struct conf_schema *schema, void *object)
 			disown(key->schema, member);
 			break;
 		case CONF_INTS:
+		case CONF_STRINGS:
 		case CONF_MACS:
 		case CONF_ADDRS:
 		case CONF_PREFIXES:
@@ -256,6 +272,12 @@ static bool items_equal(const struct conf_key *key, const struct conf_list *a,
 		return true;
 	if (key->type == CONF_PREFIXES)
 		return prefixes_equal(a->items, b->items, a->count);
+	if (key->type == CONF_STRINGS) {
+		for (size_t i = 0; i < a->count; i++)
+			if (strcmp(((char *const *)a->items)[i], ((char *const *)b->items)[i]) != 0)
+				return false;
+		return true;
+	}
 	if (key->type != CONF_OBJECTS && key->type != CONF_VARIANT)
 		return memcmp(a->items, b->items, a->count * conf_item_size(key->type)) == 0;
 	for (size_t i = 0; i < a->count; i++) {

@@ -30,6 +30,9 @@
 BEGINS_LIKE_OBJECT(struct uplink_conf);
 BEGINS_LIKE_OBJECT(struct segment_conf);
 BEGINS_LIKE_OBJECT(struct port_conf);
+BEGINS_LIKE_OBJECT(struct domain_conf);
+BEGINS_LIKE_OBJECT(struct flow_conf);
+BEGINS_LIKE_OBJECT(struct junction_conf);
 
 /* ---- What keys hold ---- */
 
@@ -52,7 +55,7 @@ const char *config_owner(const char *name)
 	return NULL;
 }
 
-static const char *wants_name(const char *value)
+const char *config_wants_name(const char *value)
 {
 	return config_name_ok(value)
 		   ? NULL
@@ -61,7 +64,7 @@ static const char *wants_name(const char *value)
 
 static const char *wants_name_or_nothing(const char *value)
 {
-	return *value ? wants_name(value) : NULL;
+	return *value ? config_wants_name(value) : NULL;
 }
 
 static const char *wants_interface(const char *value)
@@ -140,14 +143,15 @@ const struct conf_schema guard_schema = {"guard", sizeof(struct guard_conf), gua
 /* 0 is no VLAN but a priority alone, and 4095 is reserved. */
 static const struct conf_key trunk_keys[] = {
     {KEY(trunk_conf, vid, "vid", CONF_INT), .required = true, .min = 1, .max = 4094},
-    {KEY(trunk_conf, segment, "segment", CONF_STRING), .required = true, .wants = wants_name},
+    {KEY(trunk_conf, segment, "segment", CONF_STRING), .required = true,
+     .wants = config_wants_name},
     {.name = NULL},
 };
 
 const struct conf_schema trunk_schema = {"trunk", sizeof(struct trunk_conf), trunk_keys};
 
 static const struct conf_key uplink_keys[] = {
-    {KEY(uplink_conf, name, "name", CONF_STRING), .required = true, .wants = wants_name},
+    {KEY(uplink_conf, name, "name", CONF_STRING), .required = true, .wants = config_wants_name},
     {KEY(uplink_conf, interface, "interface", CONF_STRING), .required = true,
      .wants = wants_interface},
     {KEY(uplink_conf, addresses, "address", CONF_ADDRS)},
@@ -158,7 +162,7 @@ static const struct conf_key uplink_keys[] = {
 const struct conf_schema uplink_schema = {"uplink", sizeof(struct uplink_conf), uplink_keys};
 
 static const struct conf_key segment_keys[] = {
-    {KEY(segment_conf, name, "name", CONF_STRING), .required = true, .wants = wants_name},
+    {KEY(segment_conf, name, "name", CONF_STRING), .required = true, .wants = config_wants_name},
     {KEY(segment_conf, id, "id", CONF_INT), .max = 4095, .initial = -1},
     {KEY(segment_conf, domain, "domain", CONF_STRING), .text = "", .wants = wants_name_or_nothing},
     {KEY(segment_conf, ageing, "ageing", CONF_INT), .max = 1000000, .initial = 300},
@@ -176,7 +180,7 @@ static const struct conf_key segment_keys[] = {
 const struct conf_schema segment_schema = {"segment", sizeof(struct segment_conf), segment_keys};
 
 static const struct conf_key desired_keys[] = {
-    {KEY(desired, host, "host", CONF_STRING), .wants = wants_name},
+    {KEY(desired, host, "host", CONF_STRING), .wants = config_wants_name},
     {KEY(desired, control, "control", CONF_STRING), .wants = wants_socket_path},
     {KEY(desired, user, "user", CONF_STRING), .text = "", .wants = wants_name_or_nothing},
     {KEY(desired, run_dir, "run_dir", CONF_STRING), .text = RUN_DIR_DEFAULT,
@@ -188,8 +192,9 @@ static const struct conf_key desired_keys[] = {
     {KEY(desired, uplinks, "uplinks", CONF_OBJECTS), .schema = &uplink_schema},
     {KEY(desired, segments, "segments", CONF_OBJECTS), .schema = &segment_schema},
     {KEY(desired, ports, "ports", CONF_VARIANT), .text = "port", .variant = port_variant},
-    {.name = "policy", .type = CONF_LATER, .text = "this version has no flow policy"},
-    {.name = "junctions", .type = CONF_LATER, .text = "this version has no junctions"},
+    {KEY(desired, domains, "domains", CONF_OBJECTS), .schema = &domain_schema},
+    {KEY(desired, policy, "policy", CONF_OBJECTS), .schema = &flow_schema},
+    {KEY(desired, junctions, "junctions", CONF_OBJECTS), .schema = &junction_schema},
     {.name = NULL},
 };
 
@@ -197,7 +202,8 @@ const struct conf_schema desired_schema = {"", sizeof(struct desired), desired_k
 
 /* ---- Looking at it ---- */
 
-static const char *const kind_names[] = {"uplink", "segment", "port"};
+static const char *const kind_names[] = {"uplink", "segment", "port",
+					 "domain", "policy",  "junction"};
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == DESIRED_KINDS, "a kind has no name");
 
 const char *desired_kind_name(enum desired_kind kind)
@@ -212,19 +218,30 @@ static struct conf_list *kind_list(struct desired *desired, enum desired_kind ki
 		return &desired->uplinks;
 	case DESIRED_SEGMENT:
 		return &desired->segments;
+	case DESIRED_DOMAIN:
+		return &desired->domains;
+	case DESIRED_FLOW:
+		return &desired->policy;
+	case DESIRED_JUNCTION:
+		return &desired->junctions;
 	default:
 		return &desired->ports;
 	}
 }
 
-/* NULL: ports, each of its own size and schema. */
-static const struct conf_schema *kind_schema(enum desired_kind kind)
+const struct conf_schema *desired_schema_of(enum desired_kind kind)
 {
 	switch (kind) {
 	case DESIRED_UPLINK:
 		return &uplink_schema;
 	case DESIRED_SEGMENT:
 		return &segment_schema;
+	case DESIRED_DOMAIN:
+		return &domain_schema;
+	case DESIRED_FLOW:
+		return &flow_schema;
+	case DESIRED_JUNCTION:
+		return &junction_schema;
 	default:
 		return NULL;
 	}
@@ -239,7 +256,7 @@ const struct desired_object *desired_at(const struct desired *desired, enum desi
 					size_t i)
 {
 	const struct conf_list *list = kind_list((struct desired *)(uintptr_t)desired, kind);
-	const struct conf_schema *schema = kind_schema(kind);
+	const struct conf_schema *schema = desired_schema_of(kind);
 
 	if (!schema)
 		return ((const struct conf_variant *)list->items)[i].object;
@@ -312,7 +329,7 @@ static int append(struct desired *to, const struct desired *from, enum desired_k
 		  struct err *err)
 {
 	struct conf_list *list = kind_list(to, kind);
-	const struct conf_schema *schema = kind_schema(kind);
+	const struct conf_schema *schema = desired_schema_of(kind);
 	size_t size = schema ? schema->size : sizeof(struct conf_variant);
 	const struct desired_object *source = desired_at(from, kind, at);
 	void *items = realloc(list->items, (list->count + 1) * size);
@@ -343,7 +360,7 @@ static int append(struct desired *to, const struct desired *from, enum desired_k
 static void delete_at(struct desired *desired, enum desired_kind kind, size_t at)
 {
 	struct conf_list *list = kind_list(desired, kind);
-	const struct conf_schema *schema = kind_schema(kind);
+	const struct conf_schema *schema = desired_schema_of(kind);
 	size_t size = schema ? schema->size : sizeof(struct conf_variant);
 	char *item = (char *)list->items + at * size;
 
@@ -395,7 +412,8 @@ static int find_kind(const char *name, struct err *err)
 int desired_add(struct desired *desired, const char *kind_name, const struct json_t *json,
 		const char *owner, struct err *err)
 {
-	static const char *const keys[] = {"uplinks", "segments", "ports"};
+	static const char *const keys[] = {"uplinks", "segments", "ports",
+					   "domains", "policy",	  "junctions"};
 	struct desired added = {.host = NULL};
 	const struct desired_object *object;
 	enum desired_kind kind;
@@ -415,6 +433,10 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 		goto out;
 	}
 	set_owner(&added, owner);
+	if (!config_policy_name(&added)) {
+		r = err_set(err, ENOMEM, "out of memory");
+		goto out;
+	}
 	object = desired_at(&added, kind, 0);
 	if (find(desired, kind, object->name, NULL)) {
 		r = err_set(err, EEXIST, "%s \"%s\" exists already", kind_name, object->name);
@@ -486,7 +508,7 @@ int desired_del(struct desired *desired, const char *kind_name, const char *name
 static const struct conf_schema *schema_at(const struct desired *desired, enum desired_kind kind,
 					   size_t at)
 {
-	const struct conf_schema *schema = kind_schema(kind);
+	const struct conf_schema *schema = desired_schema_of(kind);
 
 	return schema ? schema : ((const struct conf_variant *)desired->ports.items)[at].schema;
 }
@@ -495,7 +517,7 @@ static const struct conf_schema *schema_at(const struct desired *desired, enum d
 static void exchange(struct desired *a, size_t i, struct desired *b, size_t k,
 		     enum desired_kind kind)
 {
-	const struct conf_schema *schema = kind_schema(kind);
+	const struct conf_schema *schema = desired_schema_of(kind);
 	size_t size = schema ? schema->size : sizeof(struct conf_variant);
 	char *one = (char *)kind_list(a, kind)->items + i * size;
 	char *two = (char *)kind_list(b, kind)->items + k * size;
@@ -592,7 +614,7 @@ int desired_parse(struct desired *desired, const char *text, const char *name, s
 	config_destroy(&config);
 	if (ok) {
 		set_owner(desired, OWNER_FILE);
-		ok = fill_in(desired);
+		ok = fill_in(desired) && config_policy_name(desired);
 		if (!ok)
 			(void)err_set(err, ENOMEM, "%s: out of memory", name);
 		ok = ok && desired_check(desired, err) == 0;

@@ -13,6 +13,7 @@
 #include "encap/encap.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "switchd/config_policy.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/tvdswitch/switchd.conf"
 #define RUN_DIR_DEFAULT	    "/run/tvdswitch"
@@ -98,6 +99,9 @@ struct desired {
 	struct conf_list uplinks;  /* of struct uplink_conf */
 	struct conf_list segments; /* of struct segment_conf */
 	struct conf_list ports;	   /* of struct conf_variant; objects start with struct port_conf */
+	struct conf_list domains;  /* of struct domain_conf; there are others */
+	struct conf_list policy;   /* of struct flow_conf */
+	struct conf_list junctions; /* of struct junction_conf, in addition to those implied */
 };
 
 extern const struct conf_schema uplink_schema, segment_schema, desired_schema;
@@ -135,7 +139,15 @@ const struct segment_conf *desired_segment(const struct desired *desired, const 
 const struct port_conf *desired_port(const struct desired *desired, const char *name);
 
 /* The objects of one kind, whatever kind it is. */
-enum desired_kind { DESIRED_UPLINK, DESIRED_SEGMENT, DESIRED_PORT, DESIRED_KINDS };
+enum desired_kind {
+	DESIRED_UPLINK,
+	DESIRED_SEGMENT,
+	DESIRED_PORT,
+	DESIRED_DOMAIN,
+	DESIRED_FLOW,
+	DESIRED_JUNCTION,
+	DESIRED_KINDS
+};
 
 const char *desired_kind_name(enum desired_kind kind);
 size_t desired_count(const struct desired *desired, enum desired_kind kind);
@@ -144,6 +156,12 @@ const struct desired_object *desired_at(const struct desired *desired, enum desi
 
 /* Whether a text is a name in the sense of NAME_MAX_LEN. */
 bool config_name_ok(const char *name);
+
+/* For a key that holds one: see conf_key.wants. */
+const char *config_wants_name(const char *value);
+
+/* The schema of a kind's objects; NULL: ports, each of which has its own. */
+const struct conf_schema *desired_schema_of(enum desired_kind kind);
 
 /* The i-th port, and the i-th encap of a segment. */
 const struct port_conf *desired_port_at(const struct desired *desired, size_t i);
@@ -170,7 +188,7 @@ void desired_warn(const struct desired *desired, const struct desired *former,
 
 /*
  * Adds an object from a JSON object (see conf_parse_json) with an owner, or
- * removes one by name; kind is "uplink", "segment" or "port". `owner` has to
+ * removes one by name; kind is what desired_kind_name() says. `owner` has to
  * outlive the object. 0, -EINVAL, -EEXIST, -ENOENT with a message and nothing
  * changed. The result is still to be checked.
  */

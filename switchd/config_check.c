@@ -544,7 +544,7 @@ int desired_check(const struct desired *desired, struct err *err)
 	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
 		ok = check_names(&check, (enum desired_kind)kind);
 	ok = ok && check_uplinks(&check) && check_segments(&check) && check_encaps(&check) &&
-	     check_ports(&check);
+	     check_ports(&check) && config_policy_check(desired, err);
 	for (int kind = 0; kind < DESIRED_KINDS; kind++)
 		names_destroy(check.names[kind]);
 	return ok ? 0 : -EINVAL;

@@ -32,11 +32,9 @@ static const char *const states[] = {
 static json_t *object_json(enum desired_kind kind, const struct desired_object *object)
 {
 	const struct port_conf *port = (const void *)object;
-	const struct conf_schema *schema = &uplink_schema;
+	const struct conf_schema *schema = desired_schema_of(kind);
 
-	if (kind == DESIRED_SEGMENT)
-		schema = &segment_schema;
-	else if (kind == DESIRED_PORT)
+	if (!schema)
 		schema = port_ops_find(port->type)->schema;
 	return json_pack("{s:s, s:s, s:o}", "kind", desired_kind_name(kind), "owner", object->owner,
 			 "object", conf_to_json(schema, object));

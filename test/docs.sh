@@ -70,7 +70,7 @@ mentioned() { # WHAT PAGE MINIMUM
 
 # Keys stand in tables, as .name = "key" or in KEY(structure, member, "key", TYPE).
 config_keys() {
-	for file in switchd/config.c switchd/port/port.h switchd/port/[a-z]*.c encap/[a-z]*.[ch]; do
+	for file in switchd/config.c switchd/config_policy.c switchd/port/port.h switchd/port/[a-z]*.c encap/[a-z]*.[ch]; do
 		tr '\n' ' ' <"$file" | grep -Eo '(\.name = |KEY\([a-z_]+, *[a-z_]+, *)"[a-z_0-9]+"' |
 			sed 's/.*"\(.*\)"/\1/'
 	done

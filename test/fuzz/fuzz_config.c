@@ -21,7 +21,8 @@ static void expect(bool truth)
 
 static void fuzz_json(const uint8_t *data, size_t size)
 {
-	static const char *const kinds[] = {"uplink", "segment", "port"};
+	static const char *const kinds[] = {"uplink", "segment", "port",
+					    "domain", "policy",	 "junction"};
 	json_t *json = json_loadb((const char *)data, size, JSON_ALLOW_NUL, NULL);
 	struct desired desired = {.host = NULL};
 	struct err err = {""};

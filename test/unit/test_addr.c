@@ -193,6 +193,14 @@ static void prefix_text(void **state)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(ipprefix_parse(bad[i], &prefix), -EINVAL);
+	/* An interface's address has bits behind the length, and needs the length. */
+	assert_int_equal(ipprefix_parse_interface("10.1.0.1/24", &prefix), 0);
+	assert_string_equal(ipprefix_format(&prefix, buf), "10.1.0.1/24");
+	assert_int_equal(ipprefix_parse_interface("2001:db8::1/64", &prefix), 0);
+	assert_string_equal(ipprefix_format(&prefix, buf), "2001:db8::1/64");
+	assert_int_equal(ipprefix_parse_interface("10.1.0.1", &prefix), -EINVAL);
+	assert_int_equal(ipprefix_parse_interface("10.1.0.1/33", &prefix), -EINVAL);
+	assert_int_equal(ipprefix_parse_interface("10.1.0.1/", &prefix), -EINVAL);
 }
 
 static bool bit(const struct ipaddr *addr, unsigned i)

@@ -42,7 +42,7 @@ struct everything {
 	int word;
 	struct mac mac;
 	struct ipaddr addr;
-	struct conf_list ints, macs, addrs, prefixes, objects, pets;
+	struct conf_list ints, strings, macs, addrs, prefixes, objects, pets;
 	struct inner inner;
 };
 
@@ -100,6 +100,7 @@ static const struct conf_key keys[] = {
     {KEY(everything, mac, CONF_MAC)},
     {KEY(everything, addr, CONF_ADDR)},
     {KEY(everything, ints, CONF_INTS), .min = 0, .max = 15},
+    {KEY(everything, strings, CONF_STRINGS), .wants = wants_short},
     {KEY(everything, macs, CONF_MACS)},
     {KEY(everything, addrs, CONF_ADDRS)},
     {KEY(everything, prefixes, CONF_PREFIXES)},
@@ -114,7 +115,8 @@ static const struct conf_schema schema = {"thing", sizeof(struct everything), ke
 #define FULL                                                                                       \
 	"string = \"s\"; text = \"five5\"; number = -5; free_number = -9223372036854775807L;\n"    \
 	"flag = false; word = \"blue\"; mac = \"52:54:00:00:00:01\"; addr = \"2001:db8::1\";\n"    \
-	"ints = [ 0x03, 14 ]; macs = ( \"52:54:00:00:00:02\", \"52:54:00:00:00:03\" );\n"          \
+	"ints = [ 0x03, 14 ]; strings = [ \"five5\", \"\" ]; macs = ( \"52:54:00:00:00:02\", "     \
+	"\"52:54:00:00:00:03\" );\n"                                                               \
 	"addrs = [ \"192.0.2.1\", \"::1\" ]; prefixes = [ \"10.0.0.0/8\", \"::/0\" ];\n"           \
 	"objects = ( { name = \"a\"; on = false; }, { depth = 9; } );\n"                           \
 	"pets = ( { type = \"cat\"; lives = 1; },\n"                                               \
@@ -198,6 +200,9 @@ static void all_types(void **state)
 	assert_string_equal(ipaddr_format(&out.addr, buf), "2001:db8::1");
 	assert_int_equal(out.ints.count, 2);
 	assert_int_equal(((int64_t *)out.ints.items)[1], 14);
+	assert_int_equal(out.strings.count, 2);
+	assert_string_equal(((char **)out.strings.items)[0], "five5");
+	assert_string_equal(((char **)out.strings.items)[1], "");
 	assert_int_equal(out.macs.count, 2);
 	assert_int_equal(((struct mac *)out.macs.items)[1].octet[5], 3);
 	assert_string_equal(ipaddr_format((struct ipaddr *)out.addrs.items + 1, buf), "::1");
@@ -396,6 +401,8 @@ static void copy_and_equal(void **state)
 	    {"addr", "db8::1", "db8::2"},
 	    {"ints", "14", "13"},
 	    {"ints", ", 14", ""},
+	    {"strings", "[ \"five5\", ", "[ \"five\", "},
+	    {"strings", ", \"\"", ""},
 	    {"macs", "00:03", "01:03"},
 	    {"addrs", "\"::1\"", "\"::2\""},
 	    {"prefixes", "10.0.0.0/8", "10.0.0.0/9"},
@@ -497,7 +504,7 @@ static void json_round_trip(void **state)
 	(void)state;
 	must(FULL, &a);
 	json = conf_to_json(&schema, &a);
-	assert_int_equal(json_object_size(json), 15);
+	assert_int_equal(json_object_size(json), 16);
 	assert_int_equal(json_object_size(json_object_get(json, "inner")), 1);
 	loose = loosen(json);
 	for (int i = 0; i < 2; i++) {

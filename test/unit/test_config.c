@@ -121,8 +121,11 @@ static const struct {
     {TOP, "log_level", "\"error\"|\"warn\"|\"info\"|\"debug\"", "\"\"|\"Info\"|2"},
     {TOP, "ids", "\"own\"|\"shared\"", "\"other\"|true"},
     {TOP, "seccomp", "true|false|TRUE", "1|\"true\"|\"\""},
-    {TOP, "policy", "", "()|( { from = \"a\"; to = \"b\"; flow = \"open\"; } )"},
-    {TOP, "junctions", "", "()"},
+    {TOP, "domains", "()|( { name = \"a\"; }, { name = \"b\"; integrity = true; } )",
+     "( {} )|( { name = \"\"; } )|( { name = \"a\"; integrity = 1; } )|"
+     "( { name = \"a\"; }, { name = \"a\"; } )"},
+    {TOP, "policy", "()", "( { from = \"a\"; to = \"b\"; flow = \"open\"; } )"},
+    {TOP, "junctions", "()", "( {} )"},
     {TOP, "segment", "", "()"},
     {UPLINK, "name", "\"u\"", "\"x\"|\"\"|1"},
     {UPLINK, "interface", "\"e\"|\"eth0.100\"|\"123456789012345\"",

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains, policy entries and junctions in the configuration: their schemas, and
+ * what can be checked of each.
+ */
+#include "switchd/config_policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/names.h"
+#include "switchd/config.h"
+
+#define FILTER_MAX 4096u
+
+/* ---- What keys hold ---- */
+
+static const char *wants_domain(const char *value)
+{
+	return *value ? config_wants_name(value) : NULL;
+}
+
+static const char *wants_filter(const char *value)
+{
+	if (strspn(value, " ") == strlen(value) || strlen(value) > FILTER_MAX)
+		return "a pcap-filter(7) expression of 1 to 4096 characters";
+	return NULL;
+}
+
+static const char *wants_interface_address(const char *value)
+{
+	struct ipprefix address;
+
+	if (ipprefix_parse_interface(value, &address) < 0 || address.len == 0 ||
+	    ipaddr_is_multicast(&address.addr) || ipaddr_is_unspecified(&address.addr))
+		return "an IP address with the length of its subnet (\"address/length\")";
+	return NULL;
+}
+
+/* ---- Schemas ---- */
+
+const char *const flow_words[] = {"closed", "controlled", "open", NULL};
+const char *const flow_side_words[] = {"both", "out", "in", NULL};
+const char *const flow_mode_words[] = {"enforce", "audit", NULL};
+const char *const junction_type_words[] = {"transparent", "gateway", NULL};
+
+#define KEY(struct_, member, name_, type_)                                                         \
+	.name = (name_), .type = (type_), .offset = offsetof(struct struct_, member)
+
+static const struct conf_key domain_keys[] = {
+    {KEY(domain_conf, name, "name", CONF_STRING), .required = true, .wants = config_wants_name},
+    {KEY(domain_conf, integrity, "integrity", CONF_BOOL)},
+    {.name = NULL},
+};
+
+const struct conf_schema domain_schema = {"domain", sizeof(struct domain_conf), domain_keys};
+
+static const struct conf_key rule_keys[] = {
+    {KEY(rule_conf, filter, "filter", CONF_STRING), .required = true, .wants = wants_filter},
+    {KEY(rule_conf, port, "port", CONF_STRING), .wants = config_wants_name},
+    {KEY(rule_conf, stateful, "stateful", CONF_BOOL)},
+    {KEY(rule_conf, pickup, "pickup", CONF_BOOL)},
+    {KEY(rule_conf, log, "log", CONF_BOOL)},
+    {.name = NULL},
+};
+
+static const struct conf_schema rule_schema = {"rule", sizeof(struct rule_conf), rule_keys};
+
+static const struct conf_key flow_keys[] = {
+    {KEY(flow_conf, name, "name", CONF_STRING), .wants = config_wants_name},
+    {KEY(flow_conf, from, "from", CONF_STRING), .required = true, .wants = wants_domain},
+    {KEY(flow_conf, to, "to", CONF_STRING), .required = true, .wants = wants_domain},
+    {KEY(flow_conf, flow, "flow", CONF_ENUM), .required = true, .words = flow_words},
+    {KEY(flow_conf, side, "side", CONF_ENUM), .words = flow_side_words},
+    {KEY(flow_conf, mode, "mode", CONF_ENUM), .words = flow_mode_words},
+    {KEY(flow_conf, log, "log", CONF_BOOL)},
+    {KEY(flow_conf, indirect, "indirect", CONF_BOOL)},
+    {KEY(flow_conf, allow, "allow", CONF_OBJECTS), .schema = &rule_schema},
+    {.name = NULL},
+};
+
+const struct conf_schema flow_schema = {"policy", sizeof(struct flow_conf), flow_keys};
+
+static const struct conf_key gateway_keys[] = {
+    {KEY(gateway_conf, segment, "segment", CONF_STRING), .required = true,
+     .wants = config_wants_name},
+    {KEY(gateway_conf, address, "address", CONF_STRING), .required = true,
+     .wants = wants_interface_address},
+    {.name = NULL},
+};
+
+static const struct conf_schema gateway_schema = {"gateway", sizeof(struct gateway_conf),
+						  gateway_keys};
+
+static const struct conf_key junction_keys[] = {
+    {KEY(junction_conf, name, "name", CONF_STRING), .required = true, .wants = config_wants_name},
+    {KEY(junction_conf, segments, "segments", CONF_STRINGS), .required = true,
+     .wants = config_wants_name},
+    {KEY(junction_conf, type, "type", CONF_ENUM), .words = junction_type_words},
+    {KEY(junction_conf, gateway, "gateway", CONF_OBJECTS), .schema = &gateway_schema},
+    {KEY(junction_conf, at, "at", CONF_STRINGS), .wants = config_wants_name},
+    {.name = NULL},
+};
+
+const struct conf_schema junction_schema = {"junction", sizeof(struct junction_conf),
+					    junction_keys};
+
+/* ---- Looking at it ---- */
+
+struct ipprefix gateway_conf_address(const struct gateway_conf *gateway)
+{
+	struct ipprefix address = {.len = 0};
+
+	(void)ipprefix_parse_interface(gateway->address, &address);
+	return address;
+}
+
+bool junction_conf_is_here(const struct junction_conf *junction, const char *host)
+{
+	char *const *at = junction->at.items;
+
+	for (size_t i = 0; i < junction->at.count; i++)
+		if (strcmp(at[i], host) == 0)
+			return true;
+	return junction->at.count == 0;
+}
+
+bool config_policy_name(struct desired *desired)
+{
+	struct flow_conf *flows = desired->policy.items;
+
+	for (size_t i = 0; i < desired->policy.count; i++) {
+		struct flow_conf *flow = &flows[i];
+
+		if (flow->name)
+			continue;
+		if (asprintf(&flow->name, "%s:%s%s%s", flow->from, flow->to,
+			     flow->side == FLOW_BOTH ? "" : ":",
+			     flow->side == FLOW_BOTH ? "" : flow_side_words[flow->side]) < 0) {
+			flow->name = NULL;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- Checks ---- */
+
+struct check {
+	const struct desired *desired;
+	struct names *domains, *segments;
+	struct err *err;
+};
+
+static bool check_rule(const struct check *check, const struct flow_conf *flow,
+		       const struct rule_conf *rule)
+{
+	if (rule->pickup && !rule->stateful)
+		return conf_fail(rule, check->err,
+				 "policy \"%s\": key \"pickup\" is for rules that are stateful",
+				 flow->name);
+	return true;
+}
+
+static bool check_flow_domain(const struct check *check, const struct flow_conf *flow,
+			      const char *key, const char *domain)
+{
+	if (!*domain || names_find(check->domains, domain))
+		return true;
+	return conf_fail(flow, check->err,
+			 "policy \"%s\": key \"%s\": there is no domain \"%s\": no segment "
+			 "belongs to it, and \"domains\" does not list it",
+			 flow->name, key, domain);
+}
+
+static bool check_flow(const struct check *check, const struct flow_conf *flow)
+{
+	const struct rule_conf *rules = flow->allow.items;
+
+	if (!check_flow_domain(check, flow, "from", flow->from) ||
+	    !check_flow_domain(check, flow, "to", flow->to))
+		return false;
+	if (strcmp(flow->from, flow->to) == 0)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": a domain is open to itself, always", flow->name);
+	if (flow->flow != FLOW_CONTROLLED && flow->allow.count)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": key \"allow\" is for controlled flows, and this "
+				 "one is %s",
+				 flow->name, flow_words[flow->flow]);
+	if (flow->flow != FLOW_CONTROLLED && flow->mode == FLOW_AUDIT)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": mode = \"audit\" is for controlled flows, and "
+				 "this one is %s",
+				 flow->name, flow_words[flow->flow]);
+	if (flow->flow == FLOW_CONTROLLED && flow->indirect)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": key \"indirect\" is for closed and open flows",
+				 flow->name);
+	if (flow->flow == FLOW_CONTROLLED && flow->mode == FLOW_ENFORCE && flow->allow.count == 0)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": a controlled flow without \"allow\" lets nothing "
+				 "through: say flow = \"closed\"",
+				 flow->name);
+	for (size_t i = 0; i < flow->allow.count; i++)
+		if (!check_rule(check, flow, &rules[i]))
+			return false;
+	/* What this version cannot enforce must not look as if it did. */
+	if (flow->flow == FLOW_CONTROLLED)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": flow = \"controlled\" is not in this version",
+				 flow->name);
+	if (flow->flow == FLOW_OPEN)
+		return conf_fail(flow, check->err,
+				 "policy \"%s\": flow = \"open\" is not in this version",
+				 flow->name);
+	return true;
+}
+
+/* The place of a name in a list of names, or its count. */
+static size_t find_string(const struct conf_list *list, const char *name)
+{
+	char *const *names = list->items;
+	size_t i = 0;
+
+	while (i < list->count && strcmp(names[i], name) != 0)
+		i++;
+	return i;
+}
+
+static bool check_gateway(const struct check *check, const struct junction_conf *junction)
+{
+	const struct gateway_conf *gateways = junction->gateway.items;
+
+	for (size_t i = 0; i < junction->gateway.count; i++) {
+		struct ipprefix address = gateway_conf_address(&gateways[i]);
+
+		if (find_string(&junction->segments, gateways[i].segment) ==
+		    junction->segments.count)
+			return conf_fail(&gateways[i], check->err,
+					 "junction \"%s\": key \"gateway\": segment \"%s\" is none "
+					 "of its segments",
+					 junction->name, gateways[i].segment);
+		for (size_t j = 0; j < i; j++) {
+			struct ipprefix other = gateway_conf_address(&gateways[j]);
+
+			if (strcmp(gateways[i].segment, gateways[j].segment) == 0 &&
+			    address.addr.family == other.addr.family)
+				return conf_fail(&gateways[i], check->err,
+						 "junction \"%s\": key \"gateway\": segment \"%s\" "
+						 "has an address of that family already",
+						 junction->name, gateways[i].segment);
+		}
+	}
+	return true;
+}
+
+static bool check_junction(const struct check *check, const struct junction_conf *junction)
+{
+	char *const *segments = junction->segments.items;
+
+	if (junction->segments.count < 2)
+		return conf_fail(junction, check->err,
+				 "junction \"%s\": key \"segments\": a junction joins two segments "
+				 "or more",
+				 junction->name);
+	for (size_t i = 0; i < junction->segments.count; i++) {
+		if (find_string(&junction->segments, segments[i]) < i)
+			return conf_fail(junction, check->err,
+					 "junction \"%s\": key \"segments\": \"%s\" is there twice",
+					 junction->name, segments[i]);
+		if (!names_find(check->segments, segments[i]) &&
+		    junction_conf_is_here(junction, check->desired->host))
+			return conf_fail(junction, check->err,
+					 "junction \"%s\": there is no segment \"%s\"",
+					 junction->name, segments[i]);
+	}
+	if (junction->type == JUNCTION_GATEWAY && junction->gateway.count == 0)
+		return conf_fail(junction, check->err,
+				 "junction \"%s\": key \"gateway\" is missing", junction->name);
+	if (junction->type != JUNCTION_GATEWAY && junction->gateway.count)
+		return conf_fail(junction, check->err,
+				 "junction \"%s\": key \"gateway\" is for type = \"gateway\"",
+				 junction->name);
+	if (!check_gateway(check, junction))
+		return false;
+	/* As above. */
+	return conf_fail(junction, check->err,
+			 "junction \"%s\": type = \"%s\" is not in this version", junction->name,
+			 junction_type_words[junction->type]);
+}
+
+static bool add_name(struct names *names, const char *name, const void *object)
+{
+	int r = !*name ? 0 : names_add(names, name, (void *)(uintptr_t)object);
+
+	return r == 0 || r == -EEXIST;
+}
+
+static bool list_names(struct check *check)
+{
+	const struct desired *desired = check->desired;
+	const struct segment_conf *segments = desired->segments.items;
+	const struct domain_conf *domains = desired->domains.items;
+	bool ok;
+
+	check->domains = names_create();
+	check->segments = names_create();
+	ok = check->domains && check->segments;
+	for (size_t i = 0; ok && i < desired->domains.count; i++)
+		ok = add_name(check->domains, domains[i].name, &domains[i]);
+	for (size_t i = 0; ok && i < desired->segments.count; i++)
+		ok = add_name(check->domains, segments[i].domain, &segments[i]) &&
+		     add_name(check->segments, segments[i].name, &segments[i]);
+	return ok;
+}
+
+bool config_policy_check(const struct desired *desired, struct err *err)
+{
+	const struct junction_conf *junctions = desired->junctions.items;
+	const struct flow_conf *flows = desired->policy.items;
+	struct check check = {.desired = desired, .err = err};
+	bool ok;
+
+	if (desired->policy.count == 0 && desired->junctions.count == 0)
+		return true;
+	ok = list_names(&check) || err_set(err, ENOMEM, "out of memory") == 0;
+	for (size_t i = 0; ok && i < desired->policy.count; i++)
+		ok = check_flow(&check, &flows[i]);
+	for (size_t i = 0; ok && i < desired->junctions.count; i++)
+		ok = check_junction(&check, &junctions[i]);
+	names_destroy(check.domains);
+	names_destroy(check.segments);
+	return ok;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains, policy entries and junctions in the configuration.
+ */
+#include "switchd/config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+/* Three domains with a segment each, and one segment of none. */
+#define SEGMENTS                                                                                   \
+	"host = \"h\"; domains = ( { name = \"far\"; } ); segments = (\n"                          \
+	" { name = \"a\"; domain = \"alpha\"; }, { name = \"b\"; domain = \"beta\"; },\n"          \
+	" { name = \"c\"; domain = \"gamma\"; }, { name = \"n\"; } );\n"
+
+static bool parse(const char *rest, struct desired *out, struct err *err)
+{
+	char text[2000];
+
+	(void)snprintf(text, sizeof(text), SEGMENTS "%s", rest);
+	memset(out, 0, sizeof(*out));
+	err->text[0] = '\0';
+	return desired_parse(out, text, "f", err) == 0;
+}
+
+static const struct {
+	const char *text, *says; /* NULL: it is fine */
+} cases[] = {
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"closed\"; indirect = true; } );",
+     NULL},
+    {"policy = ( { from = \"alpha\"; to = \"\"; flow = \"closed\"; log = true; } );", NULL},
+    {"policy = ( { from = \"far\"; to = \"alpha\"; flow = \"closed\"; side = \"in\"; } );", NULL},
+    {"policy = ( { from = \"alpha\"; flow = \"closed\"; } );",
+     "f:4: policy: key \"to\" is missing"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; } );", "f:4: policy: key \"flow\" is missing"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"half\"; } );",
+     "f:4: policy: key \"flow\": \"half\" is not one of \"closed\", \"controlled\", \"open\""},
+    {"policy = ( { from = \"alpha\"; to = \"delta\"; flow = \"closed\"; } );",
+     "f:4: policy \"alpha:delta\": key \"to\": there is no domain \"delta\": no segment belongs "
+     "to it, and \"domains\" does not list it"},
+    {"policy = ( { from = \"alpha\"; to = \"alpha\"; flow = \"closed\"; } );",
+     "f:4: policy \"alpha:alpha\": a domain is open to itself, always"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"closed\"; mode = \"audit\"; } );",
+     "f:4: policy \"alpha:beta\": mode = \"audit\" is for controlled flows, and this one is "
+     "closed"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"open\"; allow = ( { filter = \"ip\"; "
+     "} ); } );",
+     "f:4: policy \"alpha:beta\": key \"allow\" is for controlled flows, and this one is open"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"controlled\"; } );",
+     "f:4: policy \"alpha:beta\": a controlled flow without \"allow\" lets nothing through: say "
+     "flow = \"closed\""},
+    {"policy = ( { name = \"x\"; from = \"alpha\"; to = \"beta\"; flow = \"controlled\";\n"
+     "allow = ( { filter = \"ip\"; pickup = true; } ); } );",
+     "f:5: policy \"x\": key \"pickup\" is for rules that are stateful"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"controlled\"; allow = ( { filter = \" "
+     "\"; } ); } );",
+     "f:4: policy: rule: key \"filter\": \" \" is not a pcap-filter(7) expression of 1 to 4096 "
+     "characters"},
+    {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"closed\"; },\n"
+     " { from = \"alpha\"; to = \"beta\"; flow = \"closed\"; } );",
+     "f:5: policy \"alpha:beta\" is there twice; the other is at f:4"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\" ]; } );",
+     "f:4: junction \"j\": key \"segments\": a junction joins two segments or more"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"x\" ]; } );",
+     "f:4: junction \"j\": there is no segment \"x\""},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\", \"a\" ]; } );",
+     "f:4: junction \"j\": key \"segments\": \"a\" is there twice"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\"; } );",
+     "f:4: junction \"j\": key \"gateway\" is missing"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ];\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; } ); } );",
+     "f:4: junction \"j\": key \"gateway\" is for type = \"gateway\""},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"c\"; address = \"10.1.0.1/24\"; } ); } );",
+     "f:5: junction \"j\": key \"gateway\": segment \"c\" is none of its segments"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; },\n"
+     " { segment = \"a\"; address = \"10.2.0.1/24\"; } ); } );",
+     "f:6: junction \"j\": key \"gateway\": segment \"a\" has an address of that family already"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1\"; } ); } );",
+     "f:5: junction \"j\": gateway: key \"address\": \"10.1.0.1\" is not an IP address with the "
+     "length of its subnet (\"address/length\")"},
+};
+
+static void what_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct desired out;
+		struct err err;
+		bool ok = parse(cases[i].text, &out, &err);
+
+		if (cases[i].says) {
+			assert_false(ok);
+			assert_string_equal(err.text, cases[i].says);
+		} else if (!ok) {
+			fail_msg("%s", err.text);
+		}
+		desired_clear(&out);
+	}
+}
+
+static void entries(void **state)
+{
+	const struct flow_conf *flows;
+	struct desired out, kept;
+	struct err err;
+	json_t *json;
+
+	(void)state;
+	assert_true(
+	    parse("policy = ( { from = \"alpha\"; to = \"\"; flow = \"closed\"; },\n"
+		  " { from = \"beta\"; to = \"far\"; flow = \"closed\"; side = \"out\"; },\n"
+		  " { name = \"x\"; from = \"far\"; to = \"beta\"; flow = \"closed\"; } );",
+		  &out, &err));
+	flows = out.policy.items;
+	assert_int_equal(out.policy.count, 3);
+	assert_string_equal(flows[0].name, "alpha:");
+	assert_string_equal(flows[1].name, "beta:far:out");
+	assert_string_equal(flows[2].name, "x");
+	assert_string_equal(flows[2].owner, OWNER_FILE);
+	assert_int_equal(flows[1].side, FLOW_OUT);
+
+	json = json_pack("{s:s, s:s, s:s}", "from", "beta", "to", "gamma", "flow", "closed");
+	assert_int_equal(desired_add(&out, "policy", json, OWNER_CLI, &err), 0);
+	assert_int_equal(desired_add(&out, "policy", json, OWNER_CLI, &err), -EEXIST);
+	json_decref(json);
+	memset(&kept, 0, sizeof(kept));
+	assert_int_equal(desired_keep(&kept, &out, &err), 0);
+	assert_int_equal(kept.policy.count, 1);
+	assert_string_equal(((struct flow_conf *)kept.policy.items)->name, "beta:gamma");
+	assert_int_equal(desired_del(&out, "policy", "beta:gamma", &err), 0);
+	assert_int_equal(out.policy.count, 3);
+	desired_clear(&kept);
+	desired_clear(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_refused),
+	    cmocka_unit_test(entries),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
