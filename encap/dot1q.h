@@ -5,7 +5,7 @@
  * no VLAN device is involved.
  *
  * This header is for the backend's own files and for tests: what is pure (dot1q.c,
- * dot1q_filter.c) and what does I/O (dot1q_io.c, dot1q_rx.c, dot1q_mrp.c).
+ * dot1q_filter.c) and what does I/O (dot1q_io.c, dot1q_mrp.c).
  */
 #ifndef TVD_DOT1Q_H
 #define TVD_DOT1Q_H

@@ -4,38 +4,23 @@
  * its interface, which shares it with the host's own stack. Frames are sent by
  * reference: their bytes are shared with other receivers and stay as they are.
  */
-#include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
 #include <linux/filter.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "encap/dot1q_io.h"
 #include "encap/gso.h"
 #include "lib/log.h"
-#include "lib/packet.h"
-#include "lib/vnet.h"
 
 LOG_MODULE("dot1q");
 
-#define RX_BUFFER   (8 << 20)
-#define TX_BUFFER   (16 << 20) /* a batch of superframes, as the kernel counts them */
-#define TX_MESSAGES 64u
-#define MACS_LEN    (2u * MAC_LEN)
-
-/* Not in every libc's headers. */
-#ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23
-#endif
+#define MACS_LEN (2u * MAC_LEN)
 
 static struct list *links_of(const struct encap_host *host)
 {
@@ -52,8 +37,9 @@ static bool attach(int fd, struct sock_filter *code, unsigned count)
 }
 
 /* The most exact filter that the kernel takes: it has limits of length and memory. */
-static int set_filter(struct dot1q_link *link, int fd)
+static int set_filter(void *arg, int fd)
 {
+	struct dot1q_link *link = arg;
 	struct sock_filter *code = calloc(BPF_MAXINSNS, sizeof(*code));
 	int kind = DOT1Q_FILTER_EXACT;
 
@@ -102,55 +88,34 @@ void dot1q_filter_later(struct dot1q_link *link)
 
 /* ---- the socket ---- */
 
-/* @syscall setsockopt */
-static int set_int(int fd, int level, int option, int value)
+/* Finds whose frame it is and takes the tags off. */
+static void take(void *arg, struct frame *frame)
 {
-	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+	struct dot1q_link *link = arg;
+	struct dot1q *dot1q = dot1q_demux(&link->table, frame);
+	enum reason reason;
+
+	if (!dot1q) { /* another VLAN of the wire: no business of ours, and no drop */
+		if (link->mrp && !frame->tag.tpid)
+			(void)dot1q_mrp_receive(link, frame);
+		frame_free(frame);
+		return;
+	}
+	reason = dot1q->encap->ops->pop(dot1q->encap, frame);
+	if (reason != REASON_NONE) {
+		dot1q->encap->stats.rx_drops[reason]++;
+		frame_free(frame);
+		return;
+	}
+	frame->origin = &dot1q->encap->stats;
+	packet_rx_add(link->rx, dot1q->encap, frame);
 }
 
-/* A buffer beyond the system's limit needs a privilege that a user namespace lacks. */
-static void set_buffer(int fd, int force, int plain, int bytes)
-{
-	if (set_int(fd, SOL_SOCKET, force, bytes) < 0)
-		(void)set_int(fd, SOL_SOCKET, plain, bytes);
-}
-
-/*
- * Frames to guests have addresses that are not the interface's: promiscuous, which
- * most drivers take to turn off their own filter of VLANs as well. It ends with the
- * socket.
- */
-static int set_promiscuous(int fd, unsigned ifindex)
-{
-	struct packet_mreq mreq = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};
-
-	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ? -errno
-											  : 0;
-}
-
-/* @syscall bind */
-static int socket_setup(struct dot1q_link *link, int fd, unsigned ifindex)
-{
-	struct sockaddr_ll ll = {
-	    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)ifindex};
-	int ret = set_int(fd, SOL_PACKET, PACKET_VNET_HDR, 1);
-
-	ret = ret ? ret : set_int(fd, SOL_PACKET, PACKET_AUXDATA, 1);
-	ret = ret ? ret : set_int(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-	ret = ret ? ret : set_filter(link, fd);
-	ret = ret ? ret : set_promiscuous(fd, ifindex);
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RX_BUFFER);
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, TX_BUFFER);
-	/* Not before here does it receive anything: it was made without a protocol. */
-	if (ret == 0 && bind(fd, (struct sockaddr *)&ll, sizeof(ll)) < 0)
-		ret = -errno;
-	return ret;
-}
-
-/* @syscall socket close */
+/* @syscall close */
 static void socket_close(struct dot1q_link *link)
 {
-	dot1q_rx_stop(link);
+	packet_rx_stop(link->rx);
+	link->rx = NULL;
 	socket_disown(&link->own);
 	if (link->fd >= 0)
 		close(link->fd);
@@ -158,21 +123,36 @@ static void socket_close(struct dot1q_link *link)
 	link->ifindex = 0;
 }
 
+/*
+ * Frames to guests have addresses that are not the interface's: promiscuous, which
+ * most drivers take to turn off their own filter of VLANs as well.
+ */
 static int socket_open(struct dot1q_link *link, unsigned ifindex)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct packet_mreq promiscuous = {.mr_ifindex = (int)ifindex,
+						.mr_type = PACKET_MR_PROMISC};
+	const struct packet_socket want = {
+	    .ifindex = ifindex,
+	    .set_filter = set_filter,
+	    .arg = link,
+	    .members = &promiscuous,
+	    .member_count = 1,
+	};
+	const struct packet_receiver receiver = {
+	    .host = link->host,
+	    .kind = ENCAP_DOT1Q,
+	    .uplink = link->uplink->name,
+	    .take = take,
+	    .arg = link,
+	};
+	int fd = packet_socket_open(&want);
 	int ret;
 
 	if (fd < 0)
-		return -errno;
-	ret = socket_setup(link, fd, ifindex);
-	if (ret < 0) {
-		close(fd);
-		return ret;
-	}
+		return fd;
 	link->fd = fd;
 	socket_own(link->host, &link->own, fd);
-	ret = dot1q_rx_start(link);
+	ret = packet_rx_start(&link->rx, &receiver, fd);
 	if (ret < 0)
 		socket_close(link);
 	else
@@ -221,100 +201,24 @@ bool dot1q_ready(const struct encap *encap)
 
 /* ---- sending ---- */
 
-/* A frame on its way: header, addresses, tags, the rest, and padding. */
-struct tx_message {
-	struct vnet_header vnet;
-	uint8_t tags[DOT1Q_TAGS_LEN];
-	struct iovec iov[5];
-};
-
-struct tx_queue {
-	struct mmsghdr msgs[TX_MESSAGES];
-	struct tx_message message[TX_MESSAGES];
-};
-
-static void prepare(const struct dot1q_conf *conf, const struct frame *frame,
-		    struct tx_message *message, struct msghdr *hdr)
+/* The MAC addresses, and the tags behind them. */
+static unsigned write_head(const struct encap *encap, const struct frame *frame,
+			   uint8_t head[ETH_HEADER_LEN + PACKET_TAIL_MAX])
 {
-	static uint8_t zeros[DOT1Q_FRAME_MIN];
-	unsigned tags = dot1q_tags(conf, frame, message->tags);
-	size_t len = frame->len + tags;
-	unsigned n = 0;
+	const struct dot1q *dot1q = encap->state;
 
-	vnet_write(frame, tags, &message->vnet);
-	message->iov[n++] = (struct iovec){&message->vnet, sizeof(message->vnet)};
-	message->iov[n++] = (struct iovec){frame->data, MACS_LEN};
-	message->iov[n++] = (struct iovec){message->tags, tags};
-	message->iov[n++] = (struct iovec){frame->data + MACS_LEN, frame->len - MACS_LEN};
-	if (len < DOT1Q_FRAME_MIN)
-		message->iov[n++] = (struct iovec){zeros, DOT1Q_FRAME_MIN - len};
-	memset(hdr, 0, sizeof(*hdr));
-	hdr->msg_iov = message->iov;
-	hdr->msg_iovlen = n;
-}
-
-/* @syscall sendmmsg */
-static void flush(struct encap *encap, int fd, struct tx_queue *queue,
-		  const struct frame_batch *batch)
-{
-	struct stats *stats = &encap->stats;
-	unsigned done = 0;
-
-	while (done < batch->count) {
-		int n = sendmmsg(fd, queue->msgs + done, batch->count - done, 0);
-		enum reason reason;
-
-		for (int i = 0; i < n; i++)
-			stats->tx_segments += offload_segments(batch->frame[done++]);
-		if (n > 0 || errno == EINTR)
-			continue;
-		reason = errno == EINVAL ? REASON_BAD_OFFLOAD : reason_of_errno(errno);
-		if (reason == REASON_LINK_DOWN)
-			log_limited(LOG_LEVEL_INFO, "segment %s: sending: %s", encap->segment_name,
-				    strerror(errno));
-		if (reason == REASON_QUEUE_FULL) { /* no use in trying the rest */
-			stats->tx_drops[reason] += batch->count - done;
-			break;
-		}
-		stats->tx_drops[reason]++;
-		done++;
-	}
+	memcpy(head, frame->data, MACS_LEN);
+	return MACS_LEN + dot1q_tags(dot1q->conf, frame, head + MACS_LEN);
 }
 
 void dot1q_send(struct encap *encap, struct frame_batch *batch)
 {
-	static_assert(TX_MESSAGES == FRAME_BATCH_MAX, "a batch is sent at once");
 	const struct dot1q *dot1q = encap->state;
-	struct tx_queue queue;
 
-	if (dot1q->link->fd < 0) {
-		encap->stats.tx_drops[REASON_LINK_DOWN] += batch->count;
-		frame_batch_free(batch);
-		return;
-	}
-	for (unsigned i = 0; i < batch->count; i++)
-		prepare(dot1q->conf, batch->frame[i], &queue.message[i], &queue.msgs[i].msg_hdr);
-	flush(encap, dot1q->link->fd, &queue, batch);
-	frame_batch_free(batch);
+	packet_send(encap, dot1q->link->fd, batch, MACS_LEN, write_head);
 }
 
 /* ---- life ---- */
-
-/* Packet sockets take UDP superframes since Linux 6.2.
- * @syscall uname */
-static bool kernel_has_uso(void)
-{
-	unsigned long major, minor = 0;
-	struct utsname name;
-	char *rest;
-
-	if (uname(&name) < 0)
-		return false;
-	major = strtoul(name.release, &rest, 10);
-	if (*rest == '.')
-		minor = strtoul(rest + 1, NULL, 10);
-	return major > 6 || (major == 6 && minor >= 2);
-}
 
 static struct list *links_get(struct encap_host *host)
 {
@@ -400,7 +304,7 @@ int dot1q_open(struct encap *encap, struct err *err)
 	encap->state = dot1q;
 	encap->clamp_mss = true;
 	encap->oversize = OVERSIZE_CLIP;
-	encap->lacks = kernel_has_uso() ? 0 : OFFLOAD_USO;
+	encap->lacks = packet_has_uso() ? 0 : OFFLOAD_USO;
 	return 0;
 
 fail_declared:

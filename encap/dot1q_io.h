@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of dot1q's I/O share: dot1q_io.c (life and sending), dot1q_rx.c
- * (receiving), dot1q_mrp.c (telling switches which VLANs are needed).
+ * What the files of dot1q's I/O share: dot1q_io.c (life, sending and receiving),
+ * dot1q_mrp.c (telling switches which VLANs are needed).
  */
 #ifndef TVD_DOT1Q_IO_H
 #define TVD_DOT1Q_IO_H
@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 #include "encap/dot1q.h"
+#include "encap/packet_io.h"
 #include "encap/socket.h"
 
 struct dot1q_mrp;
-struct dot1q_rx;
 
 /* One uplink's socket, shared by all segments on it. */
 struct dot1q_link {
@@ -26,17 +26,12 @@ struct dot1q_link {
 	struct socket_own own;
 	int fd; /* -1: the uplink is away */
 	unsigned ifindex;
-	ev_io io;
 	ev_timer filter_soon; /* the table has changed: one new filter for all changes */
 	enum dot1q_filter filter;
 	bool unfiltered_reported;
-	struct dot1q_rx *rx;
+	struct packet_rx *rx;
 	struct dot1q_mrp *mrp; /* NULL until a VLAN has been declared */
 };
-
-/* Begins to receive from link->fd, which is bound already. 0 or -ENOMEM. */
-int dot1q_rx_start(struct dot1q_link *link);
-void dot1q_rx_stop(struct dot1q_link *link);
 
 /* A new filter at the end of this turn of the loop, whatever else still changes in it. */
 void dot1q_filter_later(struct dot1q_link *link);

@@ -5,18 +5,19 @@
  * beside the frame.
  */
 #include <errno.h>
+#include <ev.h>
 #include <linux/if_packet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "encap/dot1q_io.h"
 #include "encap/inbox.h"
+#include "encap/packet_io.h"
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "lib/vnet.h"
 
-LOG_MODULE("dot1q");
+LOG_MODULE("packet");
 
 #define RX_MESSAGES 32u
 #define RX_LARGE    8u /* of them have room for superframes while there are any */
@@ -33,7 +34,10 @@ struct rx_message {
 	} control;
 };
 
-struct dot1q_rx {
+struct packet_rx {
+	struct packet_receiver receiver;
+	int fd;
+	ev_io io;
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
 	struct inbox inbox;
@@ -42,9 +46,9 @@ struct dot1q_rx {
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
 };
 
-static void count_stray(struct dot1q_link *link, enum reason reason)
+static void count_stray(const struct packet_rx *rx, enum reason reason)
 {
-	link->host->stray[ENCAP_DOT1Q].rx_drops[reason]++;
+	rx->receiver.host->stray[rx->receiver.kind].rx_drops[reason]++;
 }
 
 static void read_control(struct msghdr *msg, struct frame *frame)
@@ -64,13 +68,13 @@ static void read_control(struct msghdr *msg, struct frame *frame)
 }
 
 /* A frame that went past a small buffer is put together in a large one. */
-static struct frame *join(struct dot1q_link *link, struct rx_message *message, size_t len)
+static struct frame *join(const struct packet_rx *rx, struct rx_message *message, size_t len)
 {
 	struct frame *frame = message->frame, *whole = frame;
 
 	message->frame = NULL;
 	if (len > message->room) {
-		whole = frame_alloc(link->host->pool, len);
+		whole = frame_alloc(rx->receiver.host->pool, len);
 		if (whole) {
 			memcpy(whole->data, frame->data, message->room);
 			memcpy(whole->data + message->room, message->iov[2].iov_base,
@@ -83,101 +87,75 @@ static struct frame *join(struct dot1q_link *link, struct rx_message *message, s
 	return whole;
 }
 
-/* Finds whose frame it is and takes the tags off; NULL when it was dropped. */
-static struct encap *take(struct dot1q_link *link, struct rx_message *message,
-			  struct mmsghdr *received, struct frame **out)
+/* Makes a frame of a message and hands it on. */
+static void take(struct packet_rx *rx, struct rx_message *message, struct mmsghdr *received)
 {
 	struct msghdr *hdr = &received->msg_hdr;
 	size_t len = received->msg_len;
 	struct frame *frame = NULL;
-	struct dot1q *dot1q;
 	enum reason reason = REASON_TOO_LONG;
 
 	if (len < sizeof(message->vnet))
-		return NULL;
+		return;
 	len -= sizeof(message->vnet);
 	if (!(hdr->msg_flags & MSG_TRUNC) && len <= FRAME_LARGE) {
 		reason = REASON_NO_BUFFER;
 		if (message->frame)
-			frame = join(link, message, len);
+			frame = join(rx, message, len);
 	}
 	if (!frame) {
-		count_stray(link, reason);
-		return NULL;
+		count_stray(rx, reason);
+		return;
 	}
 	if (!vnet_read(message->vnet, frame)) {
-		count_stray(link, REASON_BAD_OFFLOAD);
+		count_stray(rx, REASON_BAD_OFFLOAD);
 		frame_free(frame);
-		return NULL;
+		return;
 	}
 	read_control(hdr, frame);
-	dot1q = dot1q_demux(&link->table, frame);
-	if (!dot1q) { /* another VLAN of the wire: no business of ours, and no drop */
-		if (link->mrp && !frame->tag.tpid)
-			(void)dot1q_mrp_receive(link, frame);
-		frame_free(frame);
-		return NULL;
-	}
-	reason = dot1q->encap->ops->pop(dot1q->encap, frame);
-	if (reason != REASON_NONE) {
-		dot1q->encap->stats.rx_drops[reason]++;
-		frame_free(frame);
-		return NULL;
-	}
-	frame->origin = &dot1q->encap->stats;
-	*out = frame;
-	return dot1q->encap;
+	rx->receiver.take(rx->receiver.arg, frame);
 }
 
-static void process(struct dot1q_link *link, unsigned count)
+static void process(struct packet_rx *rx, unsigned count)
 {
-	struct dot1q_rx *rx = link->rx;
-
 	rx->superframes = false;
 	for (unsigned i = 0; i < count; i++) {
-		struct frame *frame = NULL;
-		struct encap *encap;
-
 		rx->superframes |= rx->hdr[i].msg_len > FRAME_SMALL;
-		encap = take(link, &rx->message[i], &rx->hdr[i], &frame);
-		if (!encap)
-			continue;
-		inbox_add(&rx->inbox, encap, frame);
+		take(rx, &rx->message[i], &rx->hdr[i]);
 	}
 }
 
 /* Gives a message a buffer again. While superframes arrive the first messages get
  * large ones, so that nothing has to be copied; for ordinary frames, that would be
  * waste. */
-static void refill(struct dot1q_link *link, unsigned i)
+static void refill(struct packet_rx *rx, unsigned i)
 {
-	struct rx_message *message = &link->rx->message[i];
-	size_t want = link->rx->superframes && i < RX_LARGE ? FRAME_LARGE : FRAME_SMALL;
+	struct frame_pool *pool = rx->receiver.host->pool;
+	struct rx_message *message = &rx->message[i];
+	size_t want = rx->superframes && i < RX_LARGE ? FRAME_LARGE : FRAME_SMALL;
 	struct frame *frame;
 
 	if (message->frame && message->room == want)
 		return;
-	frame = frame_alloc(link->host->pool, want);
+	frame = frame_alloc(pool, want);
 	if (!frame && message->frame)
 		return; /* what is there will do */
 	if (!frame && want == FRAME_LARGE) {
 		want = FRAME_SMALL;
-		frame = frame_alloc(link->host->pool, want);
+		frame = frame_alloc(pool, want);
 	}
 	frame_free(message->frame);
 	message->frame = frame;
 	message->room = frame ? want : 0;
 }
 
-static void prepare(struct dot1q_link *link)
+static void prepare(struct packet_rx *rx)
 {
-	struct dot1q_rx *rx = link->rx;
-
 	for (unsigned i = 0; i < RX_MESSAGES; i++) {
 		struct rx_message *message = &rx->message[i];
 		struct msghdr *hdr = &rx->hdr[i].msg_hdr;
 
-		refill(link, i);
+		refill(rx, i);
 		message->iov[0] = (struct iovec){message->vnet, sizeof(message->vnet)};
 		message->iov[1] =
 		    (struct iovec){message->frame ? message->frame->data : NULL, message->room};
@@ -194,51 +172,65 @@ static void prepare(struct dot1q_link *link)
 /* @syscall recvmmsg */
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
-	struct dot1q_link *link = io->data;
+	struct packet_rx *rx = io->data;
 
 	revive(loop, io, events);
 	for (unsigned round = 0; round < RX_ROUNDS; round++) {
 		int n;
 
-		prepare(link);
-		n = recvmmsg(link->fd, link->rx->hdr, RX_MESSAGES, 0, NULL);
+		prepare(rx);
+		n = recvmmsg(rx->fd, rx->hdr, RX_MESSAGES, 0, NULL);
 		if (n < 0 && errno == EINVAL) {
 			/* A superframe that this kernel's virtio-net header has no word
 			 * for: UDP before Linux 6.2. It is gone. */
-			count_stray(link, REASON_BAD_OFFLOAD);
+			count_stray(rx, REASON_BAD_OFFLOAD);
 			continue;
 		}
 		/* That the interface went down, the uplink says. */
 		if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENETDOWN)
-			log_limited(LOG_LEVEL_WARN, "uplink %s: receiving: %s", link->uplink->name,
+			log_limited(LOG_LEVEL_WARN, "uplink %s: receiving: %s", rx->receiver.uplink,
 				    strerror(errno));
 		if (n > 0)
-			process(link, (unsigned)n);
+			process(rx, (unsigned)n);
 		if (n < (int)RX_MESSAGES)
 			break;
 	}
-	inbox_flush(&link->rx->inbox);
+	inbox_flush(&rx->inbox);
 }
 
-void dot1q_rx_stop(struct dot1q_link *link)
+void packet_rx_add(struct packet_rx *rx, struct encap *encap, struct frame *frame)
 {
-	if (!link->rx)
+	inbox_add(&rx->inbox, encap, frame);
+}
+
+void packet_rx_flush(struct packet_rx *rx)
+{
+	if (rx)
+		inbox_flush(&rx->inbox);
+}
+
+void packet_rx_stop(struct packet_rx *rx)
+{
+	if (!rx)
 		return;
-	ev_io_stop(link->host->loop, &link->io);
+	ev_io_stop(rx->receiver.host->loop, &rx->io);
 	for (unsigned i = 0; i < RX_MESSAGES; i++)
-		frame_free(link->rx->message[i].frame);
-	free(link->rx);
-	link->rx = NULL;
+		frame_free(rx->message[i].frame);
+	free(rx);
 }
 
-int dot1q_rx_start(struct dot1q_link *link)
+int packet_rx_start(struct packet_rx **out, const struct packet_receiver *receiver, int fd)
 {
-	link->rx = calloc(1, sizeof(*link->rx));
-	if (!link->rx)
+	struct packet_rx *rx = calloc(1, sizeof(*rx));
+
+	if (!rx)
 		return -ENOMEM;
-	link->rx->inbox.host = link->host;
-	ev_io_init(&link->io, on_readable, link->fd, EV_READ);
-	link->io.data = link;
-	ev_io_start(link->host->loop, &link->io);
+	rx->receiver = *receiver;
+	rx->fd = fd;
+	rx->inbox.host = receiver->host;
+	ev_io_init(&rx->io, on_readable, fd, EV_READ);
+	rx->io.data = rx;
+	ev_io_start(receiver->host->loop, &rx->io);
+	*out = rx;
 	return 0;
 }
