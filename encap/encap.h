@@ -201,9 +201,9 @@ struct encap_ops {
 	/* Adds the backend's own keys for `encap show` to a JSON object. */
 	void (*show)(const struct encap *encap, struct json_t *object);
 
-	/* Calls fn for each configured peer address. NULL: there are none. */
-	void (*peers)(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
-		      void *arg);
+	/* The configured peer addresses, in the order of their bytes (remotes_compare()),
+	 * and how many. Valid until the next reconf or close. NULL: there are none. */
+	const struct ipaddr *(*peers)(const struct encap *encap, size_t *count);
 
 	/* Calls fn for each counter of control protocols of this type of backend,
 	 * on whatever uplinks. NULL: it speaks none. */

@@ -401,12 +401,12 @@ static void etherip_show(const struct encap *encap, json_t *object)
 	etherip_show_io(encap, object);
 }
 
-static void etherip_peers(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
-			  void *arg)
+static const struct ipaddr *etherip_peers(const struct encap *encap, size_t *count)
 {
 	const struct etherip *etherip = encap->state;
 
-	remotes_each_peer(&etherip->remotes, fn, arg);
+	*count = etherip->remotes.peer_count;
+	return etherip->remotes.peers;
 }
 
 const struct encap_ops etherip_ops = {

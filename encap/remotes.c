@@ -6,13 +6,43 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+int remotes_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ipaddr));
+}
+
 /* ---- configurations ---- */
+
+/* 1: a peer is there twice; 0: none is; -ENOMEM: that cannot be known. */
+static int find_double(const struct conf_list *peers, struct ipaddr *twice)
+{
+	struct ipaddr *sorted;
+	int found = 0;
+
+	if (peers->count < 2)
+		return 0;
+	sorted = calloc(peers->count, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, peers->items, peers->count * sizeof(*sorted));
+	qsort(sorted, peers->count, sizeof(*sorted), remotes_compare);
+	for (size_t i = 1; i < peers->count && !found; i++) {
+		if (ipaddr_equal(&sorted[i - 1], &sorted[i])) {
+			*twice = sorted[i];
+			found = 1;
+		}
+	}
+	free(sorted);
+	return found;
+}
 
 static int check_peers(const struct remotes_conf *conf, const void *object, const char *type,
 		       struct err *err)
 {
 	const struct ipaddr *peers = conf->peers.items;
+	struct ipaddr twice;
 	char text[ADDR_STRLEN];
+	int ret;
 
 	for (size_t i = 0; i < conf->peers.count; i++) {
 		if (ipaddr_is_multicast(&peers[i]) || ipaddr_is_unspecified(&peers[i]) ||
@@ -21,13 +51,14 @@ static int check_peers(const struct remotes_conf *conf, const void *object, cons
 				  ipaddr_format(&peers[i], text));
 			return -EINVAL;
 		}
-		for (size_t k = 0; k < i; k++) {
-			if (ipaddr_equal(&peers[i], &peers[k])) {
-				conf_fail(object, err, "%s: peer %s is listed twice", type,
-					  ipaddr_format(&peers[i], text));
-				return -EINVAL;
-			}
-		}
+	}
+	ret = find_double(&conf->peers, &twice);
+	if (ret == -ENOMEM)
+		return err_set(err, ENOMEM, "out of memory");
+	if (ret) {
+		conf_fail(object, err, "%s: peer %s is listed twice", type,
+			  ipaddr_format(&twice, text));
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -81,11 +112,6 @@ bool remotes_share_a_peer(const struct remotes_conf *a, const struct remotes_con
 
 /* ---- live ---- */
 
-static int compare_addr(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct ipaddr));
-}
-
 int remotes_init(struct remotes *remotes, const struct remotes_conf *conf)
 {
 	size_t count = conf->peers.count;
@@ -99,7 +125,7 @@ int remotes_init(struct remotes *remotes, const struct remotes_conf *conf)
 	if (!remotes->peers)
 		return -ENOMEM;
 	memcpy(remotes->peers, conf->peers.items, count * sizeof(*remotes->peers));
-	qsort(remotes->peers, count, sizeof(*remotes->peers), compare_addr);
+	qsort(remotes->peers, count, sizeof(*remotes->peers), remotes_compare);
 	remotes->peer_count = (unsigned)count;
 	return 0;
 }
@@ -132,7 +158,7 @@ int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
 bool remotes_has_peer(const struct remotes *remotes, const struct ipaddr *addr)
 {
 	return remotes->peer_count &&
-	       bsearch(addr, remotes->peers, remotes->peer_count, sizeof(*addr), compare_addr);
+	       bsearch(addr, remotes->peers, remotes->peer_count, sizeof(*addr), remotes_compare);
 }
 
 static bool source_counts(const struct remotes *remotes, const struct encap_uplink *uplink,
@@ -199,13 +225,6 @@ bool remotes_ready(const struct remotes *remotes, const struct encap_uplink *upl
 
 	return uplink->up && ((set & 1u << 0 && ipaddr_is_set(&uplink->addr[0])) ||
 			      (set & 1u << 1 && ipaddr_is_set(&uplink->addr[1])));
-}
-
-void remotes_each_peer(const struct remotes *remotes, void (*fn)(void *, const struct ipaddr *),
-		       void *arg)
-{
-	for (unsigned i = 0; i < remotes->peer_count; i++)
-		fn(arg, &remotes->peers[i]);
 }
 
 void remotes_show(const struct remotes *remotes, json_t *object)

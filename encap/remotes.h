@@ -83,6 +83,9 @@ int remotes_reconf(struct remotes *remotes, const struct remotes_conf *conf,
 enum reason remotes_accept(const struct remotes *remotes, const struct encap_uplink *uplink,
 			   const struct outer *outer);
 
+/* The order of peers, for bsearch() and its like; both are struct ipaddr. */
+int remotes_compare(const void *a, const void *b);
+
 /* Whether an address is one of the configured peers. */
 bool remotes_has_peer(const struct remotes *remotes, const struct ipaddr *addr);
 
@@ -96,10 +99,6 @@ size_t remotes_room(const struct remotes *remotes, const struct encap_uplink *up
 
 /* Whether the uplink can send to anybody of them. */
 bool remotes_ready(const struct remotes *remotes, const struct encap_uplink *uplink);
-
-/* Calls fn for each peer. */
-void remotes_each_peer(const struct remotes *remotes, void (*fn)(void *, const struct ipaddr *),
-		       void *arg);
 
 /* Adds `group` and `peers` to a JSON object. */
 void remotes_show(const struct remotes *remotes, struct json_t *object);

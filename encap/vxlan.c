@@ -207,12 +207,12 @@ static void vxlan_show(const struct encap *encap, json_t *object)
 	json_object_set_new(object, "joined", json_boolean(vxlan->member.ifindex != 0));
 }
 
-static void vxlan_peers(const struct encap *encap, void (*fn)(void *, const struct ipaddr *),
-			void *arg)
+static const struct ipaddr *vxlan_peers(const struct encap *encap, size_t *count)
 {
 	const struct vxlan *vxlan = encap->state;
 
-	remotes_each_peer(&vxlan->remotes, fn, arg);
+	*count = vxlan->remotes.peer_count;
+	return vxlan->remotes.peers;
 }
 
 /* A UDP port is one socket's. */

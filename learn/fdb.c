@@ -8,22 +8,6 @@
 
 #define CAPACITY_MAX (UINT32_MAX / 8) /* twice the slots, and twice their buckets, fit 32 bits */
 
-static bool entry_aged(const struct fdb *fdb, const struct fdb_entry *entry, uint64_t now)
-{
-	uint32_t ageing;
-
-	if (entry->state != FDB_LEARNED)
-		return false;
-	ageing = fdb->segment[fdb_key_segment(entry->key)]->limits.ageing_ms;
-	return ageing > 0 && fdb_since(entry->stamp, now) >= ageing;
-}
-
-/* Since when moves are counted; 48 bits of milliseconds are nine thousand years. */
-static uint64_t entry_mark(const struct fdb_entry *entry)
-{
-	return (uint64_t)entry->mark_high << 32 | entry->mark_low;
-}
-
 static void entry_set_mark(struct fdb_entry *entry, uint64_t now, uint8_t moves)
 {
 	entry->mark_low = (uint32_t)now;
@@ -31,23 +15,18 @@ static void entry_set_mark(struct fdb_entry *entry, uint64_t now, uint8_t moves)
 	entry->moves = moves;
 }
 
-static bool entry_pinned(const struct fdb_entry *entry, uint64_t now)
-{
-	return entry->moves == FDB_MOVES_PINNED && fdb_since(entry_mark(entry), now) < FDB_PIN_MS;
-}
-
 /* Whether one more move would be one too many in this second. */
 static bool entry_bounces(const struct fdb_entry *entry, uint64_t now)
 {
 	return entry->moves != FDB_MOVES_PINNED && entry->moves >= FDB_BOUNCE_LIMIT &&
-	       fdb_since(entry_mark(entry), now) < FDB_SECOND;
+	       fdb_since(fdb_entry_mark(entry), now) < FDB_SECOND;
 }
 
 static_assert(FDB_PIN_MS >= FDB_SECOND, "a pin that is over is no count of this second");
 
 static void entry_count_move(struct fdb_entry *entry, uint64_t now)
 {
-	if (entry->moves == 0 || fdb_since(entry_mark(entry), now) >= FDB_SECOND)
+	if (entry->moves == 0 || fdb_since(fdb_entry_mark(entry), now) >= FDB_SECOND)
 		entry_set_mark(entry, now, 1);
 	else
 		entry->moves++;
@@ -73,22 +52,6 @@ static bool entry_settled(const struct fdb_entry *entry, uint64_t now)
 	return (uint32_t)now - entry->came >= FDB_SETTLED_MS;
 }
 
-static struct fdb_entry_info entry_info(const struct fdb *fdb, const struct fdb_entry *entry,
-					uint64_t now)
-{
-	const uint64_t age = fdb_since(entry->stamp, now);
-	struct fdb_entry_info info;
-
-	memset(&info, 0, sizeof(info));
-	info.mac = fdb_key_mac(entry->key);
-	info.segment = fdb_key_segment(entry->key);
-	info.state = (enum fdb_state)entry->state;
-	info.pinned = entry_pinned(entry, now);
-	info.age_ms = age < UINT32_MAX ? (uint32_t)age : UINT32_MAX;
-	info.where = fdb->holder[entry->holder].where;
-	return info;
-}
-
 static void event_call(struct fdb *fdb, enum fdb_event event, const struct fdb_entry_info *info,
 		       const struct fdb_where *from)
 {
@@ -104,7 +67,7 @@ static void event_entry(struct fdb *fdb, enum fdb_event event, uint32_t slot,
 
 	if (!fdb->event)
 		return;
-	info = entry_info(fdb, &fdb->entry[slot], fdb->now);
+	info = fdb_entry_info(fdb, &fdb->entry[slot], fdb->now);
 	event_call(fdb, event, &info, from);
 }
 
@@ -139,7 +102,7 @@ static void entry_lose(struct fdb *fdb, uint32_t slot)
 {
 	struct fdb_entry *entry = &fdb->entry[slot];
 	struct fdb_counters *counters = &fdb->segment[fdb_key_segment(entry->key)]->counters;
-	const bool aged = entry_aged(fdb, entry, fdb->now);
+	const bool aged = fdb_entry_aged(fdb, entry, fdb->now);
 	struct fdb_entry_info info;
 
 	assert(entry->state == FDB_LEARNED);
@@ -151,7 +114,7 @@ static void entry_lose(struct fdb *fdb, uint32_t slot)
 		entry_remove(fdb, slot);
 		return;
 	}
-	info = entry_info(fdb, entry, fdb->now);
+	info = fdb_entry_info(fdb, entry, fdb->now);
 	entry_remove(fdb, slot);
 	event_call(fdb, aged ? FDB_EVENT_EXPIRED : FDB_EVENT_EVICTED, &info, NULL);
 }
@@ -413,7 +376,7 @@ static enum fdb_verdict decide(const struct fdb *fdb, struct place *place, uint6
 
 	if (known && entry->state != FDB_LEARNED)
 		return FDB_FIXED;
-	if (known && entry_pinned(entry, now))
+	if (known && fdb_entry_pinned(entry, now))
 		return FDB_PINNED;
 	if (known && entry_bounces(entry, now))
 		return decide_pin(fdb, place);
@@ -466,7 +429,7 @@ static enum fdb_verdict learn_change(struct fdb *fdb, struct place place, struct
 	enum fdb_verdict verdict;
 
 	place.where = &where;
-	if (place.slot != FDB_NONE && entry_aged(fdb, &fdb->entry[place.slot], now)) {
+	if (place.slot != FDB_NONE && fdb_entry_aged(fdb, &fdb->entry[place.slot], now)) {
 		entry_lose(fdb, place.slot);
 		place.slot = FDB_NONE;
 	}
@@ -490,7 +453,7 @@ static bool entry_is_at(const struct fdb *fdb, uint32_t slot, const struct fdb_w
 {
 	const struct fdb_entry *entry = &fdb->entry[slot];
 
-	return slot != FDB_NONE && !entry_aged(fdb, entry, now) &&
+	return slot != FDB_NONE && !fdb_entry_aged(fdb, entry, now) &&
 	       fdb_where_equal(&fdb->holder[entry->holder].where, where);
 }
 
@@ -521,7 +484,7 @@ enum fdb_verdict fdb_probe(const struct fdb *fdb, uint16_t id, const struct mac 
 	place.slot = fdb_find(fdb, place.key);
 	if (entry_is_at(fdb, place.slot, where, now))
 		return FDB_KNOWN;
-	if (place.slot != FDB_NONE && entry_aged(fdb, &fdb->entry[place.slot], now))
+	if (place.slot != FDB_NONE && fdb_entry_aged(fdb, &fdb->entry[place.slot], now))
 		place.slot = FDB_NONE;
 	return decide(fdb, &place, now);
 }
@@ -531,7 +494,7 @@ const struct fdb_where *fdb_lookup(const struct fdb *fdb, uint16_t id, const str
 {
 	const uint32_t slot = fdb_find(fdb, fdb_key(id, mac));
 
-	if (slot == FDB_NONE || entry_aged(fdb, &fdb->entry[slot], now))
+	if (slot == FDB_NONE || fdb_entry_aged(fdb, &fdb->entry[slot], now))
 		return NULL;
 	return &fdb->holder[fdb->entry[slot].holder].where;
 }
@@ -549,7 +512,7 @@ int fdb_add(struct fdb *fdb, uint16_t id, const struct mac *mac, const struct fd
 		return -ENOENT;
 	time_passes(fdb, now);
 	place.slot = fdb_find(fdb, place.key);
-	if (place.slot != FDB_NONE && entry_aged(fdb, &fdb->entry[place.slot], now)) {
+	if (place.slot != FDB_NONE && fdb_entry_aged(fdb, &fdb->entry[place.slot], now)) {
 		entry_lose(fdb, place.slot);
 		place.slot = FDB_NONE;
 	}
@@ -674,83 +637,4 @@ size_t fdb_age_some(struct fdb *fdb, uint64_t now, size_t max)
 size_t fdb_age(struct fdb *fdb, uint64_t now)
 {
 	return fdb_age_some(fdb, now, SIZE_MAX);
-}
-
-bool fdb_info(const struct fdb *fdb, uint16_t id, const struct mac *mac, uint64_t now,
-	      struct fdb_entry_info *info)
-{
-	const uint32_t slot = fdb_find(fdb, fdb_key(id, mac));
-
-	if (slot == FDB_NONE || entry_aged(fdb, &fdb->entry[slot], now))
-		return false;
-	*info = entry_info(fdb, &fdb->entry[slot], now);
-	return true;
-}
-
-size_t fdb_list_some(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
-		     struct fdb_entry_info *out, size_t max, size_t slots, bool *end)
-{
-	uint32_t slot = *cursor > 0 ? *cursor : 1;
-	size_t count = 0;
-
-	for (; slot <= fdb->entry_high && count < max && slots > 0; slot++, slots--) {
-		const struct fdb_entry *entry = &fdb->entry[slot];
-
-		if (entry->holder == FDB_NONE || (id >= 0 && fdb_key_segment(entry->key) != id) ||
-		    entry_aged(fdb, entry, now))
-			continue;
-		out[count++] = entry_info(fdb, entry, now);
-	}
-	*cursor = slot;
-	*end = slot > fdb->entry_high;
-	return count;
-}
-
-size_t fdb_list(const struct fdb *fdb, int id, uint64_t now, uint32_t *cursor,
-		struct fdb_entry_info *out, size_t max)
-{
-	bool end;
-
-	return fdb_list_some(fdb, id, now, cursor, out, max, SIZE_MAX, &end);
-}
-
-/* Static and sticky entries stay, others with the last of them. */
-static bool holder_aged(const struct fdb *fdb, const struct fdb_holder *holder, uint64_t now)
-{
-	const uint32_t ageing = fdb->segment[holder->segment]->limits.ageing_ms;
-
-	return holder->count[FDB_LIST_FIXED] == 0 && ageing > 0 &&
-	       fdb_since(holder->heard, now) >= ageing;
-}
-
-bool fdb_is_heard(const struct fdb *fdb, uint16_t segment, const struct fdb_where *where,
-		  uint64_t now)
-{
-	const uint32_t slot = fdb_holder_find(fdb, segment, where);
-	const struct fdb_holder *holder = &fdb->holder[slot];
-
-	return slot != FDB_NONE && fdb_holder_total(holder) > 0 && !holder_aged(fdb, holder, now);
-}
-
-size_t fdb_list_holders(const struct fdb *fdb, uint64_t now, uint32_t *cursor,
-			struct fdb_holder_info *out, size_t max)
-{
-	uint32_t slot = *cursor > 0 ? *cursor : 1;
-	size_t count = 0;
-
-	for (; slot <= fdb->holder_high && count < max; slot++) {
-		const struct fdb_holder *holder = &fdb->holder[slot];
-		const uint64_t idle = fdb_since(holder->heard, now);
-
-		if (fdb_holder_total(holder) == 0 || holder_aged(fdb, holder, now))
-			continue;
-		memset(&out[count], 0, sizeof(out[count]));
-		out[count].segment = (uint16_t)holder->segment;
-		out[count].where = holder->where;
-		out[count].entries = fdb_holder_total(holder);
-		out[count].idle_ms = idle < UINT32_MAX ? (uint32_t)idle : UINT32_MAX;
-		count++;
-	}
-	*cursor = slot;
-	return count;
 }

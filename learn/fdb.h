@@ -173,11 +173,21 @@ size_t fdb_list(const struct fdb *fdb, int segment, uint64_t now, uint32_t *curs
 size_t fdb_list_some(const struct fdb *fdb, int segment, uint64_t now, uint32_t *cursor,
 		     struct fdb_entry_info *out, size_t max, size_t slots, bool *end);
 
+/*
+ * One segment without a look at all others: where in the table its entries are now, no
+ * more than `max` of them, and then what is still there of the segment and has not
+ * aged, copied to `out` with room for `count`. Both return how many. The table may
+ * change between them: an entry that stays is seen exactly once.
+ */
+size_t fdb_places(const struct fdb *fdb, uint16_t segment, uint32_t *places, size_t max);
+size_t fdb_list_places(const struct fdb *fdb, uint16_t segment, uint64_t now,
+		       const uint32_t *places, size_t count, struct fdb_entry_info *out);
+
 /* Whether a location has entries that have not aged. */
 bool fdb_is_heard(const struct fdb *fdb, uint16_t segment, const struct fdb_where *where,
 		  uint64_t now);
 
-/* What an entry's holder is called back for, e.g. to list peers. Same cursor rules. */
+/* Who holds entries, e.g. to list peers. Same cursor rules. */
 struct fdb_holder_info {
 	uint16_t segment;
 	struct fdb_where where;
@@ -186,5 +196,7 @@ struct fdb_holder_info {
 };
 size_t fdb_list_holders(const struct fdb *fdb, uint64_t now, uint32_t *cursor,
 			struct fdb_holder_info *out, size_t max);
+size_t fdb_list_holders_some(const struct fdb *fdb, uint64_t now, uint32_t *cursor,
+			     struct fdb_holder_info *out, size_t max, size_t slots, bool *end);
 
 #endif

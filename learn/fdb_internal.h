@@ -184,6 +184,34 @@ static inline enum fdb_holder_list fdb_entry_list(const struct fdb_entry *entry)
 	return entry->state == FDB_LEARNED ? FDB_LIST_LEARNED : FDB_LIST_FIXED;
 }
 
+static inline bool fdb_entry_aged(const struct fdb *fdb, const struct fdb_entry *entry,
+				  uint64_t now)
+{
+	uint32_t ageing;
+
+	if (entry->state != FDB_LEARNED)
+		return false;
+	ageing = fdb->segment[fdb_key_segment(entry->key)]->limits.ageing_ms;
+	return ageing > 0 && fdb_since(entry->stamp, now) >= ageing;
+}
+
+/* Since when moves are counted; 48 bits of milliseconds are nine thousand years. */
+static inline uint64_t fdb_entry_mark(const struct fdb_entry *entry)
+{
+	return (uint64_t)entry->mark_high << 32 | entry->mark_low;
+}
+
+static inline bool fdb_entry_pinned(const struct fdb_entry *entry, uint64_t now)
+{
+	return entry->moves == FDB_MOVES_PINNED &&
+	       fdb_since(fdb_entry_mark(entry), now) < FDB_PIN_MS;
+}
+
+/* fdb_list.c: an entry as it is shown */
+
+struct fdb_entry_info fdb_entry_info(const struct fdb *fdb, const struct fdb_entry *entry,
+				     uint64_t now);
+
 /* fdb_store.c: memory and buckets */
 
 /* Maps everything for fdb->capacity. 0 or -ENOMEM; fdb_store_fini() undoes any part. */

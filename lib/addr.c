@@ -56,10 +56,15 @@ int mac_parse(const char *text, struct mac *mac)
 
 const char *mac_format(const struct mac *mac, char buf[MAC_STRLEN])
 {
-	const uint8_t *o = mac->octet;
+	static const char digits[] = "0123456789abcdef";
+	char *out = buf;
 
-	(void)snprintf(buf, MAC_STRLEN, "%02x:%02x:%02x:%02x:%02x:%02x", o[0], o[1], o[2], o[3],
-		       o[4], o[5]);
+	for (unsigned i = 0; i < MAC_LEN; i++) {
+		*out++ = digits[mac->octet[i] >> 4];
+		*out++ = digits[mac->octet[i] & 15];
+		*out++ = ':';
+	}
+	out[-1] = '\0';
 	return buf;
 }
 

@@ -95,12 +95,14 @@ void ctl_fail(struct ctl_conn *conn, const char *fmt, ...) __attribute__((format
  * before ctl_ok for answers of bounded length. */
 void ctl_item(struct ctl_conn *conn, json_t *item);
 
+/* The same with an item that is written already, as one line of JSON. */
+void ctl_item_text(struct ctl_conn *conn, const char *text, size_t len);
+
 /*
  * An answer of unknown length: `next` is called, soon and whenever the queue has
- * drained, to add some items (about a hundred) with ctl_item; it returns false
- * when there are no more, and {"ok": true} follows unless it has answered by
- * ctl_ok or ctl_fail itself. `done` (may be NULL) frees the state at the end or
- * when the client is gone.
+ * drained, to add some items (what takes a fraction of a millisecond) with ctl_item; it returns
+ * false when there are no more, and {"ok": true} follows unless it has answered by ctl_ok or
+ * ctl_fail itself. `done` (may be NULL) frees the state at the end or when the client is gone.
  */
 typedef bool ctl_next_fn(void *state, struct ctl_conn *conn);
 void ctl_generate(struct ctl_conn *conn, ctl_next_fn *next, void (*done)(void *), void *state);
@@ -153,5 +155,12 @@ int ctl_client_send(struct ctl_client *client, const char *command, json_t *args
  */
 #define CTL_ANSWER_MS 30000
 json_t *ctl_client_read(struct ctl_client *client, struct err *err);
+
+/*
+ * The same in two steps, for who can do without JSON objects: the next line, without its
+ * newline and valid until the next call, or NULL; and what it says.
+ */
+const char *ctl_client_line(struct ctl_client *client, size_t *len, struct err *err);
+json_t *ctl_client_parse(struct ctl_client *client, const char *line, size_t len, struct err *err);
 
 #endif

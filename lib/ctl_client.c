@@ -21,6 +21,7 @@
 struct ctl_client {
 	int fd;
 	struct ctl_buffer in;
+	size_t taken; /* bytes of it that the last line had */
 };
 
 static void set_timeouts(int fd, int ms)
@@ -155,12 +156,12 @@ static int fill(struct ctl_client *client, struct err *err)
 	return 0;
 }
 
-json_t *ctl_client_read(struct ctl_client *client, struct err *err)
+const char *ctl_client_line(struct ctl_client *client, size_t *length, struct err *err)
 {
-	json_error_t error;
-	json_t *json;
 	ssize_t len;
 
+	ctl_buffer_take(&client->in, client->taken);
+	client->taken = 0;
 	while ((len = ctl_buffer_line(&client->in, LINE_MAX_)) == -EAGAIN) {
 		if (fill(client, err) < 0)
 			return NULL;
@@ -170,11 +171,27 @@ json_t *ctl_client_read(struct ctl_client *client, struct err *err)
 			      LINE_MAX_);
 		return NULL;
 	}
-	json = json_loadb(ctl_buffer_data(&client->in), (size_t)len, 0, &error);
-	ctl_buffer_take(&client->in, (size_t)len + 1);
+	client->taken = (size_t)len + 1;
+	*length = (size_t)len;
+	return ctl_buffer_data(&client->in);
+}
+
+json_t *ctl_client_parse(struct ctl_client *client, const char *line, size_t len, struct err *err)
+{
+	json_error_t error;
+	json_t *json = json_loadb(line, len, 0, &error);
+
 	if (!json)
 		(void)err_set(err, EPROTO, "the answer is not JSON: %s", error.text);
 	else if (json_is_true(json_object_get(json, "stream")))
 		set_timeouts(client->fd, 0);
 	return json;
+}
+
+json_t *ctl_client_read(struct ctl_client *client, struct err *err)
+{
+	size_t len;
+	const char *line = ctl_client_line(client, &len, err);
+
+	return line ? ctl_client_parse(client, line, len, err) : NULL;
 }

@@ -231,6 +231,22 @@ void ctl_item(struct ctl_conn *conn, json_t *item)
 	json_decref(item);
 }
 
+void ctl_item_text(struct ctl_conn *conn, const char *text, size_t len)
+{
+	static const char head[] = "{\"item\":", tail[] = "}\n";
+	const size_t more = sizeof(head) - 1 + sizeof(tail) - 1;
+	char *to = ctl_buffer_reserve(&conn->out, len + more);
+
+	if (!to) {
+		conn->short_of_memory = true;
+		return;
+	}
+	memcpy(to, head, sizeof(head) - 1);
+	memcpy(to + sizeof(head) - 1, text, len);
+	memcpy(to + sizeof(head) - 1 + len, tail, sizeof(tail) - 1);
+	ctl_buffer_put(&conn->out, len + more);
+}
+
 void ctl_generate(struct ctl_conn *conn, ctl_next_fn *next, void (*done)(void *), void *state)
 {
 	if (!begin_answer(conn)) {

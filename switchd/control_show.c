@@ -5,12 +5,10 @@
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/control.h"
-#include "switchd/events.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
 
-#define CHUNK 128   /* items at once of what may be long */
-#define SLOTS 16384 /* entries at once that are looked at for those of one segment */
+#define CHUNK 128 /* items at once of what may be long */
 
 static json_t *integer(uint64_t value)
 {
@@ -408,121 +406,7 @@ void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args
 	ctl_generate(conn, encaps_next, walk_free, walk);
 }
 
-/* ---- the FDB ---- */
-
-struct fdb_walk {
-	struct switchd *sw;
-	int segment;
-	uint32_t cursor;
-};
-
-static bool fdb_next(void *state, struct ctl_conn *conn)
-{
-	static const char *const states[] = {
-	    [FDB_LEARNED] = "learned",
-	    [FDB_STATIC] = "static",
-	    [FDB_STICKY] = "sticky",
-	};
-	struct fdb_walk *walk = state;
-	struct switchd *sw = walk->sw;
-	struct fdb_entry_info list[CHUNK];
-	bool end;
-	size_t n =
-	    fdb_list_some(sw->fdb, walk->segment, sw->now, &walk->cursor, list, CHUNK, SLOTS, &end);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct segment *segment = sw->segment_by_number[list[i].segment];
-		json_t *object = json_object();
-		char mac[MAC_STRLEN];
-
-		json_object_set_new(object, "mac", json_string(mac_format(&list[i].mac, mac)));
-		json_object_set_new(object, "segment",
-				    json_string(segment ? segment->conf.name : "?"));
-		event_add_where(sw, list[i].segment, &list[i].where, object);
-		json_object_set_new(object, "state", json_string(states[list[i].state]));
-		json_object_set_new(object, "age", integer(list[i].age_ms / 1000));
-		if (list[i].pinned)
-			json_object_set_new(object, "pinned", json_true());
-		ctl_item(conn, object);
-	}
-	return !end;
-}
-
-void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
-{
-	const char *name = json_string_value(json_object_get(args, "segment"));
-	const struct segment *segment = name ? switchd_segment(sw, name) : NULL;
-	struct fdb_walk *walk;
-
-	if (name && !segment) {
-		ctl_fail(conn, "there is no segment \"%s\"", name);
-		return;
-	}
-	walk = calloc(1, sizeof(*walk));
-	if (!walk) {
-		ctl_fail(conn, "out of memory");
-		return;
-	}
-	walk->sw = sw;
-	walk->segment = segment ? segment->number : -1;
-	ctl_generate(conn, fdb_next, free, walk);
-}
-
-/* ---- peers: remote hosts that were heard, and configured ones that were not ---- */
-
-struct configured {
-	struct ctl_conn *conn;
-	struct switchd *sw;
-	const struct segment_encap *se;
-};
-
-static void silent_peer(void *arg, const struct ipaddr *peer)
-{
-	const struct configured *c = arg;
-	const struct fdb_where where = {.side = c->se->encap.side, .remote = *peer};
-	char text[ADDR_STRLEN];
-
-	/* Else it was listed from the FDB. */
-	if (fdb_is_heard(c->sw->fdb, c->se->segment->number, &where, c->sw->now))
-		return;
-	ctl_item(c->conn, json_pack("{s:s, s:s, s:n, s:i}", "segment", c->se->segment->conf.name,
-				    "dst", ipaddr_format(peer, text), "last_seen", "macs", 0));
-}
-
-void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
-{
-	struct fdb_holder_info list[CHUNK];
-	uint32_t cursor = 0;
-	size_t n;
-
-	(void)args;
-	while ((n = fdb_list_holders(sw->fdb, sw->now, &cursor, list, CHUNK)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			const struct segment *segment = sw->segment_by_number[list[i].segment];
-			char text[ADDR_STRLEN];
-
-			if (list[i].where.side == FDB_SIDE_LOCAL ||
-			    !ipaddr_is_set(&list[i].where.remote))
-				continue;
-			ctl_item(conn, json_pack("{s:s, s:s, s:I, s:i}", "segment",
-						 segment ? segment->conf.name : "?", "dst",
-						 ipaddr_format(&list[i].where.remote, text),
-						 "last_seen", (json_int_t)(list[i].idle_ms / 1000),
-						 "macs", (int)list[i].entries));
-		}
-	}
-	list_for_each (&sw->segments, it) {
-		struct segment *segment = container_of(it, struct segment, link);
-
-		for (size_t i = 0; i < segment->encap_count; i++) {
-			struct configured c = {conn, sw, segment->encaps[i]};
-
-			if (c.se->open && c.se->encap.ops->peers)
-				c.se->encap.ops->peers(&c.se->encap, silent_peer, &c);
-		}
-	}
-	ctl_ok(conn, NULL);
-}
+/* ---- relays, mirrors ---- */
 
 static json_t *relay_item(struct switchd *sw, const char *name)
 {

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "encap/gso.h"
+#include "encap/remotes.h"
 #include "lib/log.h"
 #include "lib/names.h"
 #include "lib/packet.h"
@@ -126,37 +128,43 @@ static void forget_all(struct segment_encap *se)
 }
 
 /* A peer that is no longer configured takes what was learned behind it along. */
-static void forget_peer(void *arg, const struct ipaddr *peer)
+static void forget_peer(struct segment_encap *se, const struct ipaddr *peer)
 {
-	struct segment_encap *se = arg;
 	struct fdb_where where = {.side = se->encap.side, .remote = *peer};
 
 	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
 }
 
-struct peer_list {
-	struct ipaddr *items;
-	size_t count;
-};
-
-static void collect_peer(void *arg, const struct ipaddr *peer)
+/* The peers of an encap that is open, to be freed, and how many; NULL: none, or no memory. */
+static struct ipaddr *copy_peers(const struct segment_encap *se, size_t *count)
 {
-	struct peer_list *list = arg;
-	struct ipaddr *items = realloc(list->items, (list->count + 1) * sizeof(*items));
+	const struct ipaddr *peers;
+	struct ipaddr *copy = NULL;
 
-	if (!items)
-		return;
-	list->items = items;
-	list->items[list->count++] = *peer;
+	*count = 0;
+	if (!se->open || !se->encap.ops->peers)
+		return NULL;
+	peers = se->encap.ops->peers(&se->encap, count);
+	if (*count)
+		copy = calloc(*count, sizeof(*copy));
+	if (copy)
+		memcpy(copy, peers, *count * sizeof(*copy));
+	else
+		*count = 0;
+	return copy;
 }
 
-static void strike_peer(void *arg, const struct ipaddr *peer)
+/* What was learned behind those that are no peers any more. */
+static void forget_former(struct segment_encap *se, const struct ipaddr *former, size_t count)
 {
-	struct peer_list *list = arg;
+	const struct ipaddr *peers = NULL;
+	size_t left = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		if (ipaddr_equal(&list->items[i], peer))
-			list->items[i--] = list->items[--list->count];
+	if (se->open && se->encap.ops->peers)
+		peers = se->encap.ops->peers(&se->encap, &left);
+	for (size_t i = 0; i < count; i++) {
+		if (!left || !bsearch(&former[i], peers, left, sizeof(*peers), remotes_compare))
+			forget_peer(se, &former[i]);
 	}
 }
 
@@ -164,8 +172,9 @@ static int encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
 {
 	const struct conf_schema *schema = se->encap.ops->schema;
 	void *copy = calloc(1, schema->size);
-	struct peer_list gone = {NULL, 0};
 	void *former = se->conf;
+	struct ipaddr *peers;
+	size_t peer_count;
 	int ret = ENCAP_RESTART;
 
 	/* Without memory the former configuration stays. */
@@ -174,8 +183,7 @@ static int encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
 		return -ENOMEM;
 	}
 	egress_flush_encap(se);
-	if (se->open && se->encap.ops->peers)
-		se->encap.ops->peers(&se->encap, collect_peer, &gone);
+	peers = copy_peers(se, &peer_count);
 	if (se->open && se->encap.ops->reconf)
 		ret = se->encap.ops->reconf(&se->encap, copy);
 	if (ret != 0) {
@@ -188,11 +196,8 @@ static int encap_reconf(struct segment_encap *se, const struct encap_conf *conf)
 	free(former);
 	if (!se->open)
 		encap_open(se);
-	if (se->open && se->encap.ops->peers)
-		se->encap.ops->peers(&se->encap, strike_peer, &gone);
-	for (size_t i = 0; i < gone.count; i++)
-		forget_peer(se, &gone.items[i]);
-	free(gone.items);
+	forget_former(se, peers, peer_count);
+	free(peers);
 	return 0;
 }
 

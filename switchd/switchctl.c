@@ -15,6 +15,7 @@
 
 #define SOCKET_DEFAULT "/run/tvdswitch/switchd.sock"
 #define BATCH_WORDS    512
+#define OUTPUT_BYTES   65536 /* written at once, except to a terminal */
 
 /* Exit status, and what functions here return instead of it below zero. */
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
@@ -40,6 +41,18 @@ static void take_result(json_t *result, item_fn *item, void *arg, json_t **out)
 	json_array_foreach(result, i, element) item(arg, element);
 }
 
+/* The item of a line that is nothing but an item, as jansson writes it; or NULL. */
+static const char *item_of(const char *line, size_t len, size_t *item_len)
+{
+	static const char head[] = "{\"item\":";
+	const size_t n = sizeof(head) - 1;
+
+	if (len < n + 1 || memcmp(line, head, n) != 0 || line[len - 1] != '}')
+		return NULL;
+	*item_len = len - n - 1;
+	return line + n;
+}
+
 /* One line of an answer. 0: the last one; 1: there are more; or negative errno. */
 static int take_line(json_t *line, item_fn *item, void *arg, json_t **result, struct err *err)
 {
@@ -56,6 +69,14 @@ static int take_line(json_t *line, item_fn *item, void *arg, json_t **result, st
 	return 0;
 }
 
+/* What it comes to when there is no further line. */
+static int ended(struct err *err)
+{
+	if (!err->text[0])
+		return err_set(err, ECONNRESET, "switchd closed the connection");
+	return -EPROTO;
+}
+
 int request(struct ctl_client *client, const char *command, json_t *args, int fd, item_fn *item,
 	    void *arg, json_t **result, struct err *err)
 {
@@ -70,9 +91,7 @@ int request(struct ctl_client *client, const char *command, json_t *args, int fd
 		if (rc <= 0)
 			return rc;
 	}
-	if (!err->text[0])
-		return err_set(err, ECONNRESET, "switchd closed the connection");
-	return -EPROTO;
+	return ended(err);
 }
 
 struct showing {
@@ -87,12 +106,38 @@ static void show_item(void *arg, json_t *item)
 	output_item(showing->output, showing->kind, item);
 }
 
+/* Like request() with show_item(), but without objects for items that are plain. */
+static int request_show(struct ctl_client *client, const struct cli_call *call,
+			struct showing *showing, struct err *err)
+{
+	int rc = ctl_client_send(client, call->command->wire, json_incref(call->args), -1, err);
+	const char *line, *item;
+	size_t len, item_len;
+
+	if (rc < 0)
+		return rc;
+	while ((line = ctl_client_line(client, &len, err)) != NULL) {
+		json_t *json;
+
+		item = item_of(line, len, &item_len);
+		if (item && output_flat(showing->output, showing->kind, item, item_len))
+			continue;
+		json = ctl_client_parse(client, line, len, err);
+		if (!json)
+			return -EPROTO;
+		rc = take_line(json, show_item, showing, NULL, err);
+		json_decref(json);
+		if (rc <= 0)
+			return rc;
+	}
+	return ended(err);
+}
+
 static int run_show(struct ctl_client *client, struct cli_call *call, struct output *output,
 		    struct err *err)
 {
 	struct showing showing = {.output = output, .kind = call->command->object};
-	int rc = request(client, call->command->wire, json_incref(call->args), -1, show_item,
-			 &showing, NULL, err);
+	int rc = request_show(client, call, &showing, err);
 
 	/* An array that has begun ends, even where the answer did not. */
 	if (rc == 0 || output->opened)
@@ -186,9 +231,7 @@ static int run_monitor(struct ctl_client *client, struct cli_call *call, struct 
 		if (ferror(stdout))
 			return 0; /* reported once, at the end */
 	}
-	if (!err->text[0])
-		return err_set(err, ECONNRESET, "switchd closed the connection");
-	return -EPROTO;
+	return ended(err);
 }
 
 /* ---- help ---- */
@@ -369,6 +412,8 @@ int main(int argc, char **argv)
 
 	if (!program.socket || !*program.socket)
 		program.socket = SOCKET_DEFAULT;
+	if (!isatty(STDOUT_FILENO))
+		(void)setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
 	/* "+": options end with the first word, which belongs to a command. */
 	while ((option = getopt_long(argc, argv, "+s:jpb:Vh", options, NULL)) != -1) {
 		switch (option) {

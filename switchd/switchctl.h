@@ -42,6 +42,13 @@ typedef void item_fn(void *arg, json_t *item);
 int request(struct ctl_client *client, const char *command, json_t *args, int fd, item_fn *item,
 	    void *arg, json_t **result, struct err *err);
 
+/*
+ * switchctl_flat.c: an item as it came, for lists of millions. Writes it exactly as
+ * output_item() would, and returns true; or false and has written nothing: then it is
+ * for output_item().
+ */
+bool output_flat(struct output *output, const char *kind, const char *text, size_t len);
+
 /* switchctl_pcap.c: a live capture, until it ends or is interrupted. */
 int run_pcap(struct ctl_client *client, struct cli_call *call, struct err *err);
 

@@ -3,104 +3,8 @@
  * The forwarding database: each rule by itself with a clock that the test turns,
  * then everything at random against a naive model.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "test/unit/fdb_case.h"
 #include "test/unit/fdb_model.h"
-
-#define SEG  7
-#define MANY 1000000u
-
-static const struct hash_key key = {{1, 2}};
-static const struct fdb_limits roomy = {
-    .ageing_ms = 300000, .max = 2000000, .holder_max = 2000000, .remote_max = 2000000};
-
-static unsigned events[FDB_EVENT_PINNED + 1];
-static struct fdb_entry_info last_info;
-static struct fdb_where last_from;
-
-static void count_event(void *arg, enum fdb_event event, const struct fdb_entry_info *entry,
-			const struct fdb_where *from)
-{
-	(void)arg;
-	events[event]++;
-	last_info = *entry;
-	if (from)
-		last_from = *from;
-}
-
-static struct fdb *make(size_t capacity, const struct fdb_limits *limits)
-{
-	struct fdb *fdb = fdb_create(&key, capacity);
-
-	assert_non_null(fdb);
-	memset(events, 0, sizeof(events));
-	fdb_on_event(fdb, count_event, NULL);
-	assert_int_equal(fdb_segment_set(fdb, SEG, limits), 0);
-	return fdb;
-}
-
-static struct mac mac_of(uint32_t n)
-{
-	return (struct mac){
-	    {2, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n}};
-}
-
-static struct fdb_where port(uint32_t number)
-{
-	return (struct fdb_where){.side = FDB_SIDE_LOCAL, .port = number};
-}
-
-static struct fdb_where host(uint32_t side, uint32_t number)
-{
-	return (struct fdb_where){.side = side,
-				  .remote = ipaddr_v4((struct in_addr){htonl(number)})};
-}
-
-static enum fdb_verdict learn(struct fdb *fdb, uint32_t n, struct fdb_where where, uint64_t now)
-{
-	const struct mac mac = mac_of(n);
-
-	return fdb_learn(fdb, SEG, &mac, &where, now);
-}
-
-static bool is_at(const struct fdb *fdb, uint32_t n, struct fdb_where where, uint64_t now)
-{
-	const struct mac mac = mac_of(n);
-	const struct fdb_where *at = fdb_lookup(fdb, SEG, &mac, now);
-
-	return at && memcmp(at, &where, sizeof(where)) == 0;
-}
-
-static bool is_known(const struct fdb *fdb, uint32_t n, uint64_t now)
-{
-	const struct mac mac = mac_of(n);
-
-	return fdb_lookup(fdb, SEG, &mac, now) != NULL;
-}
-
-static int add(struct fdb *fdb, uint32_t n, struct fdb_where where, enum fdb_state state)
-{
-	const struct mac mac = mac_of(n);
-
-	return fdb_add(fdb, SEG, &mac, &where, state, 0);
-}
-
-/* The entries of one holder as it is listed, 0 if there is none. */
-static uint32_t held(const struct fdb *fdb, struct fdb_where where, uint64_t now)
-{
-	struct fdb_holder_info info;
-	uint32_t cursor = 0;
-
-	while (fdb_list_holders(fdb, now, &cursor, &info, 1) > 0)
-		if (memcmp(&info.where, &where, sizeof(where)) == 0)
-			return info.entries;
-	return 0;
-}
 
 static void test_ageing_edge(void **state)
 {
@@ -660,33 +564,6 @@ static void test_flush(void **state)
 	fdb_destroy(fdb);
 }
 
-static void test_holder_ends_with_last_entry(void **state)
-{
-	struct fdb *fdb = make(1000, &roomy);
-	struct fdb_holder_info info[4];
-	uint32_t cursor = 0;
-
-	(void)state;
-	learn(fdb, 1, port(1), 1000);
-	learn(fdb, 2, host(1, 1), 1500);
-	assert_int_equal(fdb_list_holders(fdb, 2000, &cursor, info, 4), 2);
-	assert_int_equal(info[0].idle_ms, 1000);
-	assert_int_equal(info[1].idle_ms, 500);
-	assert_int_equal(fdb_list_holders(fdb, 2000, &cursor, info, 4), 0);
-	learn(fdb, 1, host(1, 1), 2000); /* the port's only entry leaves it */
-	cursor = 0;
-	assert_int_equal(fdb_list_holders(fdb, 2000, &cursor, info, 4), 1);
-	assert_int_equal(info[0].entries, 2);
-	fdb_age(fdb, 400000);
-	cursor = 0;
-	assert_int_equal(fdb_list_holders(fdb, 400000, &cursor, info, 4), 0);
-	/* holders come and go a million times in a table of few */
-	for (uint32_t i = 0; i < MANY; i++)
-		learn(fdb, i % 7, port(i), 400000 + 200 * (uint64_t)i);
-	assert_true(held(fdb, port(MANY - 1), 400000 + 200 * (uint64_t)MANY) == 1);
-	fdb_destroy(fdb);
-}
-
 static void test_ageing_in_parts(void **state)
 {
 	struct fdb *fdb = make(100, &roomy);
@@ -702,134 +579,6 @@ static void test_ageing_in_parts(void **state)
 	assert_int_equal(fdb_age_some(fdb, 302000, 8), 0);
 	assert_true(is_at(fdb, 20, port(0), 302000));
 	assert_int_equal(events[FDB_EVENT_EXPIRED], 20);
-	fdb_destroy(fdb);
-}
-
-static void test_million_entries(void **state)
-{
-	struct fdb *fdb = make(MANY, &roomy);
-
-	(void)state;
-	for (uint32_t i = 0; i < MANY; i++)
-		if (learn(fdb, i, port(i % 64), 0) != FDB_NEW)
-			fail();
-	assert_int_equal(fdb_segment_count(fdb, SEG), MANY);
-	for (uint32_t i = 0; i < MANY; i++)
-		if (!is_at(fdb, i, port(i % 64), 1))
-			fail();
-	assert_false(is_known(fdb, MANY, 1));
-	/* the configured size is the capacity, exactly */
-	assert_int_equal(events[FDB_EVENT_EVICTED], 0);
-	assert_int_equal(learn(fdb, MANY, port(1), 2), FDB_NEW);
-	assert_int_equal(events[FDB_EVENT_EVICTED], 1);
-	assert_int_equal(fdb_age(fdb, 300000), MANY - 1);
-	fdb_destroy(fdb);
-}
-
-/* Buckets grow one at a time; at every size everything is found, nothing twice. */
-static void test_bucket_growth(void **state)
-{
-	struct fdb *fdb = make(3000, &roomy);
-
-	(void)state;
-	for (uint32_t i = 0; i < 3000; i++) {
-		assert_int_equal(learn(fdb, i, port(i), 0), FDB_NEW);
-		if (i % 37 == 0 || i < 100)
-			for (uint32_t j = 0; j <= i; j++)
-				assert_true(is_at(fdb, j, port(j), 0));
-		assert_false(is_known(fdb, i + 1, 0));
-	}
-	for (uint32_t i = 0; i < 3000; i++) {
-		const struct mac mac = mac_of(i);
-
-		assert_int_equal(fdb_del(fdb, SEG, &mac), 0);
-		assert_false(is_known(fdb, i, 0));
-	}
-	assert_int_equal(fdb_segment_count(fdb, SEG), 0);
-	fdb_destroy(fdb);
-}
-
-static void test_cursor_under_growth(void **state)
-{
-	enum { STAY = 1000 };
-	struct fdb *fdb = make(100000, &roomy);
-	static unsigned seen[STAY];
-	struct fdb_entry_info info[7];
-	uint32_t cursor = 0, next = STAY;
-	size_t n;
-
-	(void)state;
-	memset(seen, 0, sizeof(seen));
-	for (uint32_t i = 0; i < 2 * STAY; i++)
-		learn(fdb, i < STAY ? i : 50000 + i, port(i % 5), 0);
-	while ((n = fdb_list(fdb, SEG, 0, &cursor, info, 7)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			uint32_t number =
-			    (uint32_t)info[i].mac.octet[4] << 8 | info[i].mac.octet[5];
-
-			if (info[i].mac.octet[3] == 0 && number < STAY)
-				seen[number]++;
-		}
-		/* between two calls: growth, moves, and others go */
-		for (unsigned i = 0; i < 5 && next < 20000; i++, next++) {
-			const struct mac gone = mac_of(50000 + next);
-
-			learn(fdb, next, port(9), 0);
-			learn(fdb, next % STAY, port(next % 11), 0);
-			(void)fdb_del(fdb, SEG, &gone);
-		}
-	}
-	for (unsigned i = 0; i < STAY; i++)
-		assert_int_equal(seen[i], 1);
-	fdb_destroy(fdb);
-}
-
-/* A search for the few of one segment ends in time, and finds them all. */
-static void test_list_in_parts(void **state)
-{
-	struct fdb *fdb = make(5000, &roomy);
-	const struct fdb_where where = port(1), other = host(1, 1);
-	struct fdb_entry_info info[4];
-	size_t n, seen = 0, calls = 0;
-	uint32_t cursor = 0;
-	bool end = false;
-
-	(void)state;
-	assert_int_equal(fdb_segment_set(fdb, SEG + 1, &roomy), 0);
-	for (uint32_t i = 0; i < 4000; i++) {
-		const struct mac mac = mac_of(i);
-
-		assert_int_equal(fdb_learn(fdb, i % 1000 == 999 ? SEG + 1 : SEG, &mac, &where, 1),
-				 FDB_NEW);
-	}
-	while (!end) {
-		n = fdb_list_some(fdb, SEG + 1, 1, &cursor, info, 4, 100, &end);
-		seen += n;
-		calls++;
-	}
-	assert_int_equal(seen, 4);
-	assert_in_range(calls, 40, 42);
-	assert_true(fdb_is_heard(fdb, SEG + 1, &where, 1));
-	assert_false(fdb_is_heard(fdb, SEG + 1, &other, 1));
-	assert_false(fdb_is_heard(fdb, SEG + 1, &where, 1 + roomy.ageing_ms));
-	fdb_destroy(fdb);
-}
-
-static void test_create_and_destroy(void **state)
-{
-	struct fdb *fdb;
-
-	(void)state;
-	fdb_destroy(NULL);
-	assert_null(fdb_create(&key, SIZE_MAX));
-	/* memory that is not used costs nothing */
-	fdb = make(100000000, &roomy);
-	assert_int_equal(learn(fdb, 1, port(1), 0), FDB_NEW);
-	fdb_segment_del(fdb, SEG);
-	fdb_segment_del(fdb, SEG);
-	assert_int_equal(fdb_segment_count(fdb, SEG), 0);
-	assert_int_equal(fdb_segment_counters(fdb, SEG).learned, 0);
-	assert_int_equal(fdb_age(fdb, 1), 0);
 	fdb_destroy(fdb);
 }
 
@@ -882,12 +631,6 @@ int main(void)
 	    cmocka_unit_test(test_slow_moves_are_no_loop),
 	    cmocka_unit_test(test_smaller_limits_evict),
 	    cmocka_unit_test(test_flush),
-	    cmocka_unit_test(test_holder_ends_with_last_entry),
-	    cmocka_unit_test(test_million_entries),
-	    cmocka_unit_test(test_bucket_growth),
-	    cmocka_unit_test(test_cursor_under_growth),
-	    cmocka_unit_test(test_list_in_parts),
-	    cmocka_unit_test(test_create_and_destroy),
 	    cmocka_unit_test(test_model),
 	};
 
