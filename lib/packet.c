@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "lib/checksum.h"
+
 /* How many IPv6 extension headers are walked: more are nobody's honest packet. */
 #define EXTENSIONS_MAX 8
 
@@ -176,4 +178,28 @@ bool packet_tag_put(struct frame *frame)
 	memcpy(data + sizeof(macs), tag, sizeof(tag));
 	frame->tag.tpid = 0;
 	return true;
+}
+
+enum reason packet_hop(struct frame *frame, const struct packet *packet)
+{
+	bool four = packet->ip_version == 4;
+	size_t off = packet->l3_off + (four ? offsetof(struct ipv4_header, ttl)
+					    : offsetof(struct ipv6_header, hop_limit));
+	uint16_t from, to, check;
+	uint8_t left;
+
+	if (!frame_peek(frame, off, sizeof(left), &left) || left <= 1)
+		return REASON_TTL;
+	if (!frame_writable(frame))
+		return REASON_NO_BUFFER;
+	memcpy(&from, frame->data + off, sizeof(from)); /* with the protocol beside it */
+	frame->data[off]--;
+	if (!four)
+		return REASON_NONE;
+	memcpy(&to, frame->data + off, sizeof(to));
+	off = packet->l3_off + offsetof(struct ipv4_header, checksum);
+	memcpy(&check, frame->data + off, sizeof(check));
+	check = checksum_update(check, from, to);
+	memcpy(frame->data + off, &check, sizeof(check));
+	return REASON_NONE;
 }

@@ -108,6 +108,13 @@ bool packet_tag_whole(const struct frame *frame);
  */
 bool packet_tag_cut(struct frame *frame);
 
+/*
+ * Takes one hop off the time to live of a parsed IP packet; IPv4's header checksum
+ * follows, and a wrong one stays wrong. REASON_TTL when none is left for another link (the
+ * packet is as it was), REASON_NO_BUFFER for bytes that are shared.
+ */
+enum reason packet_hop(struct frame *frame, const struct packet *packet);
+
 /* Puts the tag that stands beside the bytes among them. false when out of buffers. */
 bool packet_tag_put(struct frame *frame);
 

@@ -1,41 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "switchd/announce.h"
 
-#include <arpa/inet.h>
-
-#include "lib/packet.h"
+#include "lib/arp_nd.h"
 #include "switchd/egress.h"
 #include "switchd/forward.h"
 
-#define RARP_REQUEST 3 /* RFC 903; what QEMU sends for a guest that has moved */
-#define LIST_CHUNK   64
-
-/* The shortest frame of a wire, without FCS; what the ARP does not fill is zero. */
-#define FRAME_MIN 60u
+#define LIST_CHUNK 64
 
 /* NULL: no buffer. */
 static struct frame *announcement(struct switchd *sw, const struct mac *mac)
 {
-	struct frame *frame = frame_alloc(sw->pool, FRAME_MIN);
-	struct eth_header eth = {.src = *mac, .type = htons(ETHERTYPE_RARP)};
-	struct arp_header arp = {
-	    .hardware = htons(1),
-	    .protocol = htons(ETHERTYPE_IPV4),
-	    .hardware_len = MAC_LEN,
-	    .protocol_len = 4,
-	    .operation = htons(RARP_REQUEST),
-	    .sender_mac = *mac,
-	    .target_mac = *mac,
-	};
+	struct arp_nd msg;
 
-	if (!frame)
-		return NULL;
-	memset(&eth.dst, 0xff, sizeof(eth.dst));
-	memset(frame->data, 0, FRAME_MIN);
-	memcpy(frame->data, &eth, sizeof(eth));
-	memcpy(frame->data + sizeof(eth), &arp, sizeof(arp));
-	frame->len = FRAME_MIN;
-	return frame;
+	arp_nd_rarp(&msg, mac);
+	return arp_nd_build(sw->pool, &msg);
 }
 
 void announce_station(struct segment *segment, const struct mac *mac)

@@ -12,9 +12,9 @@
 
 #include "encap/encap.h"
 #include "learn/fdb.h"
+#include "lib/bucket.h"
 #include "lib/frame.h"
 #include "lib/list.h"
-#include "switchd/bucket.h"
 #include "switchd/config.h"
 #include "switchd/port/port.h"
 

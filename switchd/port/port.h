@@ -12,12 +12,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/bucket.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/frame.h"
 #include "lib/list.h"
 #include "lib/stats.h"
-#include "switchd/bucket.h"
 #include "switchd/config.h"
 
 struct ev_loop;
