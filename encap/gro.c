@@ -22,6 +22,7 @@ struct segment {
 	uint16_t payload;
 	uint16_t ip_id;
 	bool df, push, v6;
+	bool sound; /* nobody needs to sum it up */
 	uint32_t seq;
 };
 
@@ -110,7 +111,7 @@ static enum likeness parse(const struct frame *frame, struct segment *s)
 
 	*s = (struct segment){.bytes = frame->data};
 	if (frame->len < ETH_HEADER_LEN + sizeof(struct ipv4_header) + sizeof(struct tcp_header) ||
-	    frame->tag.tpid || frame->offload.gso != FRAME_GSO_NONE || frame->offload.csum_partial)
+	    frame->tag.tpid || frame->offload.gso != FRAME_GSO_NONE)
 		return FOREIGN;
 	memcpy(&type, frame->data + offsetof(struct eth_header, type), sizeof(type));
 	if (type == htons(ETHERTYPE_IPV4))
@@ -127,6 +128,28 @@ static uint64_t pseudo_sum(const uint8_t *bytes, bool v6, size_t l4_len)
 	return checksum_pseudo(bytes + ETH_HEADER_LEN + offsetof(struct ipv4_header, src),
 			       bytes + ETH_HEADER_LEN + offsetof(struct ipv4_header, dst), 4,
 			       IPPROTO_TCP, (uint32_t)l4_len);
+}
+
+/*
+ * Whether the checksum is right without being summed up: the NIC has done that; or the
+ * segment has never been on a wire, and the kernel that sent it has left the sum to
+ * whoever needs one, with that of the pseudo-header in its place. Metadata that says
+ * anything else of a partial checksum makes no segment of it.
+ */
+static enum likeness judge_checksum(const struct frame *frame, struct segment *s)
+{
+	const struct frame_offload *offload = &frame->offload;
+	const struct tcp_header *tcp = (const struct tcp_header *)(s->bytes + s->l4_off);
+	size_t l4_len = (size_t)s->header_len - s->l4_off + s->payload;
+
+	s->sound = offload->csum_valid || offload->csum_partial;
+	if (!offload->csum_partial)
+		return MERGEABLE;
+	return offload->csum_start == s->l4_off &&
+		       offload->csum_offset == offsetof(struct tcp_header, checksum) &&
+		       tcp->checksum == checksum_fold(pseudo_sum(s->bytes, s->v6, l4_len))
+		   ? MERGEABLE
+		   : OF_A_FLOW;
 }
 
 /* Headers and payload may lie apart: the payload is summed where it was copied to. */
@@ -212,7 +235,8 @@ static bool make_room(struct gro_flow *flow, struct frame_pool *pool, struct fra
 {
 	struct frame *first = batch->frame[flow->index], *large;
 
-	if (!checksum_holds(first->data, is_v6(first->data), flow->l4_off, flow->header_len,
+	if (!flow->sound &&
+	    !checksum_holds(first->data, is_v6(first->data), flow->l4_off, flow->header_len,
 			    first->data + flow->header_len, flow->payload))
 		return false;
 	large = frame_alloc(pool, FRAME_LARGE);
@@ -222,6 +246,7 @@ static bool make_room(struct gro_flow *flow, struct frame_pool *pool, struct fra
 	memcpy(large->data, first->data, large->len);
 	large->peer = first->peer;
 	large->origin = first->origin;
+	large->offload = first->offload; /* until it is a superframe */
 	batch->frame[flow->index] = large;
 	frame_free(first);
 	return true;
@@ -278,7 +303,8 @@ static bool flow_append(struct gro_flow *flow, struct frame_pool *pool, struct f
 	super = batch->frame[flow->index];
 	end = super->data + super->len;
 	memcpy(end, s->bytes + s->header_len, s->payload);
-	if (!checksum_holds(s->bytes, s->v6, s->l4_off, s->header_len, end, s->payload))
+	if (!s->sound &&
+	    !checksum_holds(s->bytes, s->v6, s->l4_off, s->header_len, end, s->payload))
 		return false;
 	super->len += s->payload;
 	flow->payload += s->payload;
@@ -309,6 +335,7 @@ static void flow_open(struct gro *gro, const struct frame_batch *batch, const st
 	    .header_len = s->header_len,
 	    .size = s->payload,
 	    .segments = 1,
+	    .sound = s->sound,
 	    .ip_id = s->ip_id,
 	    .payload = s->payload,
 	    .next_seq = s->seq + s->payload,
@@ -322,6 +349,8 @@ enum gro_result gro_add(struct gro *gro, struct frame_pool *pool, struct frame_b
 	enum likeness likeness = parse(frame, &s);
 	struct gro_flow *flow = likeness == FOREIGN ? NULL : flow_find(gro, batch, &s, frame);
 
+	if (likeness == MERGEABLE)
+		likeness = judge_checksum(frame, &s);
 	if (flow) {
 		bool done = likeness == MERGEABLE && flow_append(flow, pool, batch, frame, &s);
 

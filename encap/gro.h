@@ -7,6 +7,7 @@
 #ifndef TVD_GRO_H
 #define TVD_GRO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/frame.h"
@@ -20,6 +21,7 @@ struct gro_flow {
 	uint16_t l4_off, header_len; /* of the first segment, from the Ethernet header on */
 	uint16_t size;		     /* payload of every segment but the last */
 	uint16_t segments;
+	bool sound;	/* the first one's checksum needs no look */
 	uint16_t ip_id; /* of the first */
 	uint32_t payload, next_seq;
 };
@@ -38,8 +40,9 @@ enum gro_result { GRO_ADDED, GRO_MERGED, GRO_NO_BUFFER };
  * Takes ownership; a borrowed frame (frame_borrow()) is copied, and GRO_NO_BUFFER is
  * when it cannot be. Frames of one flow stay in order. Every checksum is verified
  * before a merge, because a superframe would hide that it was wrong: what fails goes
- * on as it came, for the receiver to judge. Payload is copied once; the pool gives the
- * large buffer, and where it has none nothing is merged.
+ * on as it came, for the receiver to judge. Only what the kernel vouches for is not summed
+ * up: a checksum that a NIC has verified, or one that nobody has made yet. Payload is copied once;
+ * the pool gives the large buffer, and where it has none nothing is merged.
  */
 enum gro_result gro_add(struct gro *gro, struct frame_pool *pool, struct frame_batch *batch,
 			struct frame *frame);

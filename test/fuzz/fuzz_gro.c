@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Frames as they arrive, each behind its length; an odd length has its TCP checksum put
- * right first, so that merging is ever reached. See gro_model.h for what must hold.
+ * right first, so that merging is ever reached; or, if its second bit is set as well, left
+ * to whoever needs it, as by a kernel whose frame was never on a wire. See gro_model.h for what
+ * must hold.
  */
 #include <netinet/in.h>
 
@@ -14,14 +16,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Of TCP in IPv4 without options; the IP header's too. */
-static void put_right(struct frame *frame)
+static bool put_right(struct frame *frame)
 {
 	size_t total = is_ipv4(frame) ? get16(frame->data + 16) : 0;
 	uint16_t check;
 	uint64_t sum;
 
 	if (total < 40 || total > frame->len - 14 || frame->data[14] != 0x45)
-		return;
+		return false;
 	memset(frame->data + 24, 0, 2);
 	check = checksum(frame->data + 14, 20);
 	memcpy(frame->data + 24, &check, sizeof(check));
@@ -30,6 +32,18 @@ static void put_right(struct frame *frame)
 			      (uint32_t)total - 20);
 	check = (uint16_t)~checksum_fold(checksum_add(sum, frame->data + 34, total - 20));
 	memcpy(frame->data + 50, &check, sizeof(check));
+	return frame->data[23] == IPPROTO_TCP;
+}
+
+/* What put_right() has put right is undone. */
+static void leave(struct frame *frame)
+{
+	uint16_t check = checksum_fold(checksum_pseudo(frame->data + 26, frame->data + 30, 4,
+						       IPPROTO_TCP, get16(frame->data + 16) - 20u));
+
+	memcpy(frame->data + 50, &check, sizeof(check));
+	frame->offload =
+	    (struct frame_offload){.csum_partial = true, .csum_start = 34, .csum_offset = 16};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		unsigned odd = get16(data);
 		size_t len = odd % LEN_MAX;
 		struct frame *frame;
+		bool whole;
 
 		data += 2;
 		size -= 2;
@@ -55,11 +70,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		frame = frame_alloc(pool, FRAME_SMALL);
 		memcpy(frame->data, data, len);
 		frame->len = (uint32_t)len;
-		if (odd & 1)
-			put_right(frame);
 		data += len;
 		size -= len;
+		whole = odd & 1 && put_right(frame);
 		tape_add(&in, frame_copy(frame));
+		if (whole && odd & 2)
+			leave(frame);
 		(void)gro_add(&gro, pool, &batch, frame);
 	}
 	gro_finish(&gro, &batch);

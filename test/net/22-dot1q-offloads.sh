@@ -90,6 +90,12 @@ check "no longer than it takes ($LONGEST bytes)" equal "$LONGEST" 1518
 longest "of two tags, too" '88a8:00c8 8100:0007' vm2 vm4
 check "no longer than it takes ($LONGEST bytes)" equal "$LONGEST" 1514
 
+set_offloads hostA tx on tso off gso off
+before=$(merged)
+longest "and segments whose checksums nobody has made, as they were on no wire" 8100:0066 vm1 vm3
+check "are merged as well" [ "$(merged)" -gt "$before" ]
+check "no longer than it takes ($LONGEST bytes)" equal "$LONGEST" 1518
+
 # Guests whose MTU is larger than what fits.
 set_offloads hostA tx on tso on gso on gro on
 on vm1 ip link set eth0 mtu 9000

@@ -50,6 +50,9 @@ static int gro_unmerge(struct frame_pool *pool, struct frame_batch *batch, struc
 		enum reason reason;
 
 		if (frame->offload.gso == FRAME_GSO_NONE) {
+			if (frame->offload.csum_partial &&
+			    offload_complete_checksum(frame) != REASON_NONE)
+				return -1;
 			tape_add(out, frame);
 			continue;
 		}

@@ -70,6 +70,21 @@ static void craft_segment(const struct recipe *r)
 	craft_fill(&c, 0xdd, r->padding);
 }
 
+/* As when the kernel that sent it has left the checksum to whoever needs one; to be
+ * undone by offload_complete_checksum(). */
+static struct frame_offload leave_checksum(unsigned version)
+{
+	size_t l3 = ETH_HEADER_LEN, l4 = l3 + (version == 4 ? 20 : 40);
+	size_t l4_len = version == 4 ? get16(c.b + 16) - 20u : get16(c.b + 18);
+	unsigned sum = version == 4
+			   ? naive_pseudo(c.b + l3 + 12, c.b + l3 + 16, 4, IPPROTO_TCP, l4_len)
+			   : naive_pseudo(c.b + l3 + 8, c.b + l3 + 24, 16, IPPROTO_TCP, l4_len);
+
+	craft_put16(&c, l4 + 16, sum);
+	return (struct frame_offload){
+	    .csum_partial = true, .csum_start = (uint16_t)l4, .csum_offset = 16};
+}
+
 static struct tape in, out;
 static unsigned supers;
 
@@ -106,6 +121,7 @@ static void run(uint64_t *seed)
 		struct recipe now = *r;
 		unsigned fault = craft_below(seed, 40);
 		struct frame *frame, borrowed;
+		struct frame_offload offload;
 
 		switch (fault) {
 		case 0:
@@ -157,6 +173,10 @@ static void run(uint64_t *seed)
 		r->seq = now.seq + (uint32_t)now.payload;
 		r->ip_id = now.ip_id + 1;
 		tape_add(&in, craft_frame(pool, &c));
+		/* Some were never on a wire, some a NIC has looked at. */
+		offload = (struct frame_offload){.csum_valid = fault != 13 && fault % 3 == 0};
+		if (fault > 13 && fault % 3 == 1)
+			offload = leave_checksum(now.version);
 		/* Half of them lie somewhere else, and are copied. */
 		if (craft_below(seed, 2)) {
 			frame_borrow(&borrowed, c.b, c.len);
@@ -164,6 +184,7 @@ static void run(uint64_t *seed)
 		} else {
 			frame = craft_frame(pool, &c);
 		}
+		frame->offload = offload;
 		assert_int_not_equal(gro_add(&gro, pool, &batch, frame), GRO_NO_BUFFER);
 		if (frame_batch_full(&batch) || craft_below(seed, 50) == 0) {
 			gro_finish(&gro, &batch);
@@ -235,6 +256,53 @@ static void test_run_becomes_one(void **state)
 	assert_int_equal(frame->offload.csum_start, 34);
 	assert_int_equal(get16(frame->data + 16), frame->len - 14);
 	frame_free(frame);
+}
+
+/* Segments of which the kernel says something about their checksums: what they become. */
+static void expect_merge(struct frame_offload offload, unsigned seed_off, bool merged)
+{
+	struct frame_batch batch = {.count = 0};
+	struct recipe r = plain;
+	struct gro gro;
+
+	memset(&gro, 0, sizeof(gro));
+	for (unsigned i = 0; i < 3; i++) {
+		struct frame *frame;
+
+		craft_segment(&r);
+		(void)leave_checksum(4);
+		craft_put16(&c, 50, (get16(c.b + 50) + seed_off) & 0xffff);
+		frame = craft_frame(pool, &c);
+		frame->offload = offload;
+		(void)gro_add(&gro, pool, &batch, frame);
+		r.seq += (uint32_t)r.payload;
+		r.ip_id++;
+	}
+	gro_finish(&gro, &batch);
+	assert_int_equal(batch.count, merged ? 1 : 3);
+	if (!merged) { /* they go on as they came */
+		for (unsigned i = 0; i < 3; i++)
+			assert_memory_equal(&batch.frame[i]->offload, &offload, sizeof(offload));
+	}
+	frame_batch_free(&batch);
+}
+
+static void test_checksum_left_to_others(void **state)
+{
+	struct frame_offload left = {.csum_partial = true, .csum_start = 34, .csum_offset = 16};
+
+	(void)state;
+	expect_merge(left, 0, true);
+	expect_merge(left, 1, false); /* not the sum of the pseudo-header */
+	left.csum_start = 38;
+	expect_merge(left, 0, false);
+	left.csum_start = 34;
+	left.csum_offset = 6;
+	expect_merge(left, 0, false);
+	/* What it says is the sum of the whole, and is not. */
+	expect_merge((struct frame_offload){.csum_partial = false}, 0, false);
+	/* But the NIC says that it is. */
+	expect_merge((struct frame_offload){.csum_valid = true}, 0, true);
 }
 
 /* 64 KiB of IP are the end: 48 segments of 1360 fit. */
@@ -317,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_run_becomes_one, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_checksum_left_to_others, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_longest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_most_segments, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_other_peer, setup, teardown),
