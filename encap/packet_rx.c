@@ -20,7 +20,8 @@
 LOG_MODULE("packet");
 
 #define RX_MESSAGES 32u
-#define RX_LARGE    8u /* of them have room for superframes while there are any */
+#define RX_FEW	    4u /* superframes: their bytes are in the cache still when they are sent on */
+#define RX_LARGE    8u /* messages with room for superframes while there are any */
 #define RX_ROUNDS   4u
 
 struct rx_message {
@@ -42,6 +43,7 @@ struct packet_rx {
 	struct mmsghdr hdr[RX_MESSAGES];
 	struct inbox inbox;
 	bool superframes; /* there was one in the last batch */
+	unsigned at_once; /* messages that are asked for: what came last says */
 	/* Where frames longer than their buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
 };
@@ -116,13 +118,20 @@ static void take(struct packet_rx *rx, struct rx_message *message, struct mmsghd
 	rx->receiver.take(rx->receiver.arg, frame);
 }
 
-static void process(struct packet_rx *rx, unsigned count)
+/* How many bytes came; the fewer messages are asked for next time, the longer they are. */
+static size_t process(struct packet_rx *rx, unsigned count)
 {
+	size_t bytes = 0, fit;
+
 	rx->superframes = false;
 	for (unsigned i = 0; i < count; i++) {
+		bytes += rx->hdr[i].msg_len;
 		rx->superframes |= rx->hdr[i].msg_len > FRAME_SMALL;
 		take(rx, &rx->message[i], &rx->hdr[i]);
 	}
+	fit = FRAME_TURN_BYTES / (bytes / count + 1);
+	rx->at_once = fit < RX_FEW ? RX_FEW : fit > RX_MESSAGES ? RX_MESSAGES : (unsigned)fit;
+	return bytes;
 }
 
 /* Gives a message a buffer again. While superframes arrive the first messages get
@@ -151,7 +160,7 @@ static void refill(struct packet_rx *rx, unsigned i)
 
 static void prepare(struct packet_rx *rx)
 {
-	for (unsigned i = 0; i < RX_MESSAGES; i++) {
+	for (unsigned i = 0; i < rx->at_once; i++) {
 		struct rx_message *message = &rx->message[i];
 		struct msghdr *hdr = &rx->hdr[i].msg_hdr;
 
@@ -173,13 +182,15 @@ static void prepare(struct packet_rx *rx)
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct packet_rx *rx = io->data;
+	size_t bytes = 0;
 
 	revive(loop, io, events);
-	for (unsigned round = 0; round < RX_ROUNDS; round++) {
+	for (unsigned round = 0; round < RX_ROUNDS && bytes < FRAME_TURN_BYTES; round++) {
+		unsigned want = rx->at_once;
 		int n;
 
 		prepare(rx);
-		n = recvmmsg(rx->fd, rx->hdr, RX_MESSAGES, 0, NULL);
+		n = recvmmsg(rx->fd, rx->hdr, want, 0, NULL);
 		if (n < 0 && errno == EINVAL) {
 			/* A superframe that this kernel's virtio-net header has no word
 			 * for: UDP before Linux 6.2. It is gone. */
@@ -191,8 +202,8 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 			log_limited(LOG_LEVEL_WARN, "uplink %s: receiving: %s", rx->receiver.uplink,
 				    strerror(errno));
 		if (n > 0)
-			process(rx, (unsigned)n);
-		if (n < (int)RX_MESSAGES)
+			bytes += process(rx, (unsigned)n);
+		if (n < (int)want)
 			break;
 	}
 	inbox_flush(&rx->inbox);
@@ -228,6 +239,7 @@ int packet_rx_start(struct packet_rx **out, const struct packet_receiver *receiv
 	rx->receiver = *receiver;
 	rx->fd = fd;
 	rx->inbox.host = receiver->host;
+	rx->at_once = RX_MESSAGES;
 	ev_io_init(&rx->io, on_readable, fd, EV_READ);
 	rx->io.data = rx;
 	ev_io_start(receiver->host->loop, &rx->io);

@@ -169,6 +169,13 @@ const void *frame_peek(const struct frame *frame, size_t off, size_t n, void *st
 /* Frames that are in use together. */
 #define FRAME_BATCH_MAX 64u
 
+/*
+ * When so many bytes have been read from one place, what became of them is sent before
+ * more is read: they are in the processor's cache still, and whoever else has sent
+ * something has a turn. Three or four superframes.
+ */
+#define FRAME_TURN_BYTES (192u << 10)
+
 struct frame_batch {
 	unsigned count;
 	struct frame *frame[FRAME_BATCH_MAX];

@@ -198,18 +198,21 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct port *port = netdev->port;
 	struct frame_batch batch = {.count = 0};
 	unsigned segments = 0;
+	size_t bytes = 0;
 	bool more = true;
 
 	revive(loop, io, events);
 	/* ENETDOWN is read once; netlink tells the rest, and later. */
 	for (unsigned tries = 0; more && tries < FRAME_BATCH_MAX && !frame_batch_full(&batch) &&
-				 segments < PORT_READ_SEGMENTS;
+				 segments < PORT_READ_SEGMENTS && bytes < FRAME_TURN_BYTES;
 	     tries++) {
 		unsigned before = batch.count;
 
 		more = receive(netdev, &batch);
-		for (unsigned i = before; i < batch.count; i++)
+		for (unsigned i = before; i < batch.count; i++) {
 			segments += offload_segments(batch.frame[i]);
+			bytes += batch.frame[i]->len;
+		}
 	}
 	if (more)
 		count_missed(netdev);

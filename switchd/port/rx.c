@@ -35,6 +35,7 @@ int port_rx_read(struct port_rx *rx, int fd, struct frame_pool *pool, struct por
 		 size_t header, unsigned max)
 {
 	unsigned want, got;
+	size_t bytes = 0;
 	int n;
 
 	if (pace->at_once < FIRST)
@@ -49,11 +50,13 @@ int port_rx_read(struct port_rx *rx, int fd, struct frame_pool *pool, struct por
 	got = n > 0 ? (unsigned)n : 0;
 	for (unsigned i = got; i < want; i++)
 		frame_free(rx->frame[i]);
+	for (unsigned i = 0; i < got; i++)
+		bytes += rx->hdr[i].msg_len;
 	pace->more = got == want;
-	if (pace->more && pace->at_once < PORT_RX_MAX)
-		pace->at_once *= 2;
-	else if (got < pace->at_once / 2)
+	if (got < pace->at_once / 2 || bytes > FRAME_TURN_BYTES)
 		pace->at_once /= 2;
+	else if (pace->more && pace->at_once < PORT_RX_MAX && bytes <= FRAME_TURN_BYTES / 2)
+		pace->at_once *= 2;
 	return n;
 }
 
