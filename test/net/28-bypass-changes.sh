@@ -42,9 +42,6 @@ goes_past() { # HOST SEGMENT FROM TO
 }
 reaches vm1 "$(v4 vm2)" || :
 [ "$(bypassed hostA alpha)" -gt 0 ] || lab_skip "no AF_XDP socket here: $(grep -o 'no AF_XDP socket.*' "$LAB/hostA.log")"
-descriptors() {
-	find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l
-}
 sockets() { # of hostA's namespace that send past the stack
 	on hostA ss --xdp -a -H 2>/dev/null | wc -l
 }
@@ -53,7 +50,7 @@ both() {
 }
 check "both segments go past the stack" both
 # shellcheck disable=SC2034 # it is evaluated
-fds=$(descriptors)
+fds=$(descriptors hostA)
 # shellcheck disable=SC2034
 xdp=$(sockets)
 
@@ -73,7 +70,7 @@ many() { # TIMES COMMAND...
 again() { # TEXT COMMAND...
 	check "$@"
 	check "  and all is as before" both
-	check "  with no descriptor more" wait_until 5 eval '[ "$(descriptors)" = "$fds" ]'
+	check "  with no descriptor more" keeps_descriptors hostA "$fds"
 	check "  and no socket" wait_until 5 eval '[ "$(sockets)" = "$xdp" ]'
 }
 flap() {

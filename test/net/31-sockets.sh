@@ -230,7 +230,7 @@ check "one that somebody listens at, too" eval 'ctl hostA port add bad type stre
 check "a group that is not there is named" eval 'ctl hostA port add bad type stream path "$S/x" group nosuchgroup segment alpha && shows bad why nosuchgroup && ctl hostA port del bad'
 check "a port moves to another path" ctl hostA port set vm3 path "$S/other"
 check "and leaves no file behind" eval '[ ! -e "$S/vm3" ] && [ -S "$S/other" ]'
-descriptors=$(find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l)
+descriptors=$(descriptors hostA)
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	ctl hostA port add more type stream path "$S/more" segment alpha
 	ctl hostA port del more
@@ -239,5 +239,5 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 	ctl hostA port add more type stream remote 127.0.0.1:5002 segment alpha
 	ctl hostA port del more
 done
-check "no descriptor is lost on the way" equal "$(find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l)" "$descriptors"
+check "no descriptor is lost on the way" keeps_descriptors hostA "$descriptors"
 lab_end

@@ -255,13 +255,13 @@ plug vm1 "$V"
 check "clients come again" reaches vm1 "$(v4 vm7)"
 check "a number that is configured later keeps its client" eval 'ctl hostA port add one type vde segment alpha path "$V" number 1 && shows one state up && gone sw/1 && reaches vm1 "$(v4 vm7)"'
 check "which leaves with its port" eval 'ctl hostA port del one && wait_until 5 eval "! kill -0 ${PLUG[vm1]} 2>/dev/null"'
-descriptors=$(find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l)
+descriptors=$(descriptors hostA)
 for _ in 1 2 3 4 5; do
 	ctl hostA port add more type vde path "$LAB/more" segment alpha
 	on hostA timeout 0.3 vde_plug "vde://$LAB/more" <&8 >/dev/null 2>&1 || :
 	ctl hostA port del more
 done
-check "no descriptor is lost on the way" equal "$(find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l)" "$descriptors"
+check "no descriptor is lost on the way" keeps_descriptors hostA "$descriptors"
 plug vm2 "$V"
 finish "${LAB_PID[hostA]:-}" KILL
 unset "LAB_PID[hostA]"

@@ -65,11 +65,8 @@ for n in 1 2 3 4 5; do
 done
 takes_over hostB "another on hostB"
 sleep 0.3
-holds() { # DESCRIPTORS
-	equal "$(descriptors hostA)" "$1"
-}
 # The kernel takes its time to free what a predecessor had, and we ask again each second.
-check "no descriptor is lost on the way" wait_until 10 holds "$count"
+check "no descriptor is lost on the way" keeps_descriptors hostA "$count"
 check "interfaces, addresses and indices are the same" equal "$(for guest in vm1 vm2 vm5; do interface $guest; done)" "$before"
 check "a port that switchctl had added is kept" equal "$(ctl hostA -j port show vm5 | json "d[0]['state'] + d[0]['owner']")" upcli
 touch "$LAB/stop"

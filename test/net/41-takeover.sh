@@ -154,7 +154,7 @@ for n in 1 2 3 4 5; do
 	[ "$n" != 1 ] || check "the FDB is kept, for all of them" equal "$(fdb)" "$known"
 	sleep 0.3
 done
-check "no descriptor is lost on the way" equal "$(descriptors hostA)" "$count"
+check "no descriptor is lost on the way" keeps_descriptors hostA "$count"
 check "interfaces and shields are as they were" equal "$(interfaces)" "$before"
 check_not "and were touched at no time" grep -q . "$LAB/tc"
 check "a port and a segment that switchctl had added are kept" equal "$(ctl hostA -j port show extra | json "d[0]['segment'] + d[0]['owner']")" gammacli
@@ -206,7 +206,7 @@ ping=$LAB_LAST
 check "successors that die, or talk nonsense, at every step" on hostA timeout 60 "$PYTHON" "$HERE/takers.py" successors "$LAB/hostA.sock"
 check "leave everything to the predecessor" kill -0 "$serving"
 check "which goes on for all" wait_until 5 everybody
-check "with all descriptors" wait_until 5 eval '[ "$(descriptors hostA)" = "$count" ]'
+check "with all descriptors" keeps_descriptors hostA "$count"
 check "and all interfaces" equal "$(interfaces)" "$before"
 said=$(on hostA prlimit --nofile=16 timeout 20 "$TVD_BIN/switchd" -c "$LAB/hostA.conf" -T 2>&1) || :
 check "one that has no room for the descriptors gives up" grep -q "cannot start: " <<<"$said"

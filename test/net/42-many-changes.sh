@@ -23,9 +23,6 @@ lab_start hostA
 address vm1 vm2
 check "vm1 and vm2" reaches vm1 "$(v4 vm2)"
 
-descriptors() {
-	find "/proc/${LAB_PID[hostA]}/fd" -mindepth 1 | wc -l
-}
 memory() { # kB that are its own
 	awk '/^RssAnon/ { print $2 }' "/proc/${LAB_PID[hostA]}/status"
 }
@@ -92,10 +89,10 @@ round() { # DIVISOR
 round 10 >/dev/null # what is kept once is kept now
 LAB_CASES=1
 # shellcheck disable=SC2034 # it is evaluated
-fds=$(descriptors)
+fds=$(descriptors hostA)
 kilobytes=$(memory)
 round 1
-check "no descriptor is left" wait_until 5 eval 'equal "$(descriptors)" "$fds"'
+check "no descriptor is left" keeps_descriptors hostA "$fds"
 grep -aq AddressSanitizer "$TVD_BIN/switchd" ||
 	check "nor memory ($kilobytes kB before, $(memory) after)" [ "$(memory)" -le $((kilobytes + 2048)) ]
 check "nor an interface" equal "$(links)" "1"

@@ -99,3 +99,22 @@ encap_drops() { # HOST SEGMENT REASON [tx]
 all_drops() { # HOST REASON
 	ctl "$1" metrics | awk -v reason="reason=\"$2\"" '/drop/ && index($0, reason) { n += $NF } END { printf "%d\n", n }'
 }
+
+# How many descriptors a switch has open; a client of its control socket that has just left may
+# still count, so it is the least of a while.
+descriptors() { # HOST
+	local least=999999 n
+	for _ in 1 2 3 4 5; do
+		n=$(find "/proc/${LAB_PID[$1]}/fd" -mindepth 1 | wc -l)
+		[ "$n" -ge "$least" ] || least=$n
+		sleep 0.05
+	done
+	echo "$least"
+}
+# Whether it has as many of them as it had.
+keeps_descriptors() { # HOST NUMBER
+	wait_until 10 eval "[ \"\$(descriptors $1)\" = $2 ]" || {
+		ls -l "/proc/${LAB_PID[$1]}/fd"
+		return 1
+	}
+}

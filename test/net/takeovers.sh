@@ -5,9 +5,6 @@
 answers() { # HOST
 	ctl "$1" status >/dev/null 2>&1
 }
-descriptors() { # HOST
-	find "/proc/${LAB_PID[$1]}/fd" -mindepth 1 | wc -l
-}
 # Starts a successor in the background: its process id in SUCCESSOR.
 successor() { # HOST
 	nsenter --net="/run/netns/$1" -- setpriv --pdeathsig KILL "$TVD_BIN/switchd" -c "$LAB/$1.conf" --takeover \
