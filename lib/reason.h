@@ -20,14 +20,14 @@
 	X(GUARD_IP,       "guard_ip",       "source IP address is not allowed here")      \
 	X(GUARD_ARP,      "guard_arp",      "ARP or ND claims an address not allowed")    \
 	X(GUARD_DHCP,     "guard_dhcp",     "DHCP server message from a guarded port")    \
-	X(GUARD_RA,       "guard_ra",       "router advertisement from a guarded port")   \
+	X(GUARD_RA,       "guard_ra",       "router's message from a guarded port")   \
 	X(STORM,          "storm",          "broadcast and unknown unicast over limit")   \
 	X(LOOP,           "loop",           "source MAC bounces; pinned elsewhere")       \
 	X(SAME_PORT,      "same_port",      "destination is where the frame came from")   \
 	X(SPLIT_HORIZON,  "split_horizon",  "from a wire, and destination is on a wire")  \
 	X(STANDBY,        "standby",        "a relay that is not active does not carry it")   \
 	X(BEACON,         "beacon",         "relay beacon from a guest, or one that is none") \
-	X(NO_RECEIVER,    "no_receiver",    "nobody else is in the segment")              \
+	X(NO_RECEIVER,    "no_receiver",    "nobody else is there who gets it")           \
 	X(NOT_HERE,       "not_here",       "destination is not on this host")            \
 	X(AMBIGUOUS,      "ambiguous",      "destination is in two joined segments")      \
 	X(ISOLATED,       "isolated",       "between two isolated ports")                 \

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#define IGMP_QUERY	  0x11
+#define ICMP6_MLD_QUERY	  130
 #define ICMP6_MLD_REPORT  131
 #define ICMP6_MLD_DONE	  132
 #define ICMP6_RS	  133
@@ -124,7 +126,7 @@ static unsigned guards_of_type(uint16_t type)
 {
 	switch (type) {
 	case ETHERTYPE_IPV4:
-		return GUARD_IP | GUARD_DHCP;
+		return GUARD_IP | GUARD_DHCP | GUARD_RA;
 	case ETHERTYPE_IPV6:
 		return GUARD_ALL;
 	case ETHERTYPE_ARP:
@@ -307,11 +309,21 @@ static enum reason check_dhcp(const struct claim *c)
 	return REASON_NONE;
 }
 
+/* What only routers say: who says it may draw traffic to itself. */
 static enum reason check_ra(const struct claim *c)
 {
 	int type = c->guards & GUARD_RA ? icmp6_type(c) : -1;
+	uint8_t igmp;
 
-	return type == ICMP6_RA || type == ICMP6_REDIRECT ? REASON_GUARD_RA : REASON_NONE;
+	if (type == ICMP6_RA || type == ICMP6_REDIRECT || type == ICMP6_MLD_QUERY)
+		return REASON_GUARD_RA;
+	if (!(c->guards & GUARD_RA) || c->packet->ip_version != 4 ||
+	    c->packet->protocol != IPPROTO_IGMP)
+		return REASON_NONE;
+	/* Whether fragments are a query nobody can tell, and nobody needs them. */
+	return c->packet->fragment || (peek_l4(c, 0, sizeof(igmp), &igmp) && igmp == IGMP_QUERY)
+		   ? REASON_GUARD_RA
+		   : REASON_NONE;
 }
 
 static unsigned guards_on(const struct port_conf *conf)

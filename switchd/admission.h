@@ -14,7 +14,8 @@
  *   guard.arp            ARP and neighbour discovery speak for the Ethernet source
  *                        and for addresses that may be used as an IP source
  *   guard.dhcp           no DHCP server messages of either version
- *   guard.ra             no router advertisements, no redirects (RFC 6105, RFC 7113)
+ *   guard.ra             no router advertisements, no redirects (RFC 6105, RFC 7113), no
+ *                        queries for multicast groups
  *
  * A guard that cannot see what it guards against (an IP header that is broken, a
  * chain of extension headers cut by a fragment's end or too long, LLC/SNAP, more

@@ -172,6 +172,8 @@ static const struct conf_key segment_keys[] = {
     {KEY(segment_conf, reserved, "reserved", CONF_INTS), .max = 0x0f},
     {KEY(segment_conf, isolated, "isolated", CONF_BOOL)},
     {KEY(segment_conf, storm, "storm", CONF_INT), .max = 10000000, .initial = 5000},
+    {KEY(segment_conf, snooping, "snooping", CONF_BOOL)},
+    {KEY(segment_conf, querier, "querier", CONF_BOOL)},
     {KEY(segment_conf, relay_id, "relay_id", CONF_INT), .min = 1, .max = 65535},
     {KEY(segment_conf, encaps, "encap", CONF_VARIANT), .text = "encap", .variant = encap_variant},
     {.name = NULL},

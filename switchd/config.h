@@ -60,6 +60,7 @@ struct segment_conf {
 	struct conf_list reserved;     /* of int64_t: last bytes of 01-80-C2-00-00-xx let through */
 	bool isolated;
 	int64_t storm;		 /* frames a second; 0: no limit */
+	bool snooping, querier;	 /* of multicast groups; a querier snoops */
 	int64_t relay_id;	 /* 0: not given */
 	struct conf_list encaps; /* of struct conf_variant; objects start with struct encap_conf */
 };

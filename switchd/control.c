@@ -629,6 +629,7 @@ static const struct {
     {"mirror.del", do_mirror_del, NULL},
     {"mirror.show", NULL, control_show_mirrors},
     {"monitor", do_monitor, NULL},
+    {"multicast.show", NULL, control_show_multicast},
     {"pcap", do_pcap, NULL},
     {"peer.show", NULL, control_show_peers},
     {"port.add", do_port_add, NULL},

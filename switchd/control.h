@@ -21,6 +21,7 @@ void control_show_segments(struct switchd *sw, struct ctl_conn *conn, json_t *ar
 void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_relays(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_multicast(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
 /* ---- control_fdb.c: the same for what there may be a million of ---- */

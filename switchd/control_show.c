@@ -7,6 +7,7 @@
 #include "switchd/control.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
+#include "switchd/snooping.h"
 
 #define CHUNK 128 /* items at once of what may be long */
 
@@ -165,8 +166,8 @@ static json_t *segment_json(const struct segment *segment)
 	json_t *object = json_object(), *encaps = json_array(), *fdb = json_object();
 	struct relay_figures figures;
 	/* Shown where they were given. */
-	static const char *const rules[] = {"tags",  "reserved", "isolated",
-					    "storm", "relay_id", "fdb_port_max"};
+	static const char *const rules[] = {"tags",	"reserved",	"isolated", "storm",
+					    "relay_id", "fdb_port_max", "querier"};
 
 	for (size_t i = 0; i < segment->encap_count; i++)
 		json_array_append_new(encaps, encap_json(segment->encaps[i], false));
@@ -185,6 +186,7 @@ static json_t *segment_json(const struct segment *segment)
 	json_object_set_new(object, "ports", integer(list_length(&segment->ports)));
 	json_object_set_new(object, "owner", json_string(segment->conf.owner));
 	add_given(object, &segment_schema, &segment->conf, rules, sizeof(rules) / sizeof(rules[0]));
+	snooping_show(segment, object);
 	if (relay_figures(segment, &figures))
 		json_object_set_new(object, "relay", json_string(relay_state_text(segment)));
 	json_object_set_new(object, "encap", encaps);
@@ -371,7 +373,9 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 	return false;
 }
 
-void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+/* Walks all segments, or the one that the request names, a step for each. */
+static void walk_segments(struct switchd *sw, struct ctl_conn *conn, json_t *args,
+			  bool (*next)(void *state, struct ctl_conn *conn))
 {
 	const char *only = json_string_value(json_object_get(args, "segment"));
 	struct walk *walk;
@@ -403,7 +407,38 @@ void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args
 		}
 		walk->count++;
 	}
-	ctl_generate(conn, encaps_next, walk_free, walk);
+	ctl_generate(conn, next, walk_free, walk);
+}
+
+void control_show_encaps(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	walk_segments(sw, conn, args, encaps_next);
+}
+
+/* ---- multicast groups ---- */
+
+/* All of one segment are one step. */
+static bool groups_next(void *state, struct ctl_conn *conn)
+{
+	struct walk *walk = state;
+	const struct segment *segment;
+	json_t *array, *item;
+	size_t i;
+
+	if (walk->next == walk->count)
+		return false;
+	segment = switchd_segment(walk->sw, walk->names[walk->next++]);
+	array = json_array();
+	if (segment)
+		snooping_list(segment, array);
+	json_array_foreach(array, i, item) ctl_item(conn, json_incref(item));
+	json_decref(array);
+	return walk->next < walk->count;
+}
+
+void control_show_multicast(struct switchd *sw, struct ctl_conn *conn, json_t *args)
+{
+	walk_segments(sw, conn, args, groups_next);
 }
 
 /* ---- relays, mirrors ---- */

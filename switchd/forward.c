@@ -12,6 +12,7 @@
 #include "switchd/egress.h"
 #include "switchd/membership.h"
 #include "switchd/relay.h"
+#include "switchd/snooping.h"
 
 /* The longest frame that is no superframe: the largest MTU of a TAP with two tags. */
 #define FRAME_PLAIN_MAX (65521u + ETH_HEADER_LEN + 2 * VLAN_TAG_LEN)
@@ -25,8 +26,9 @@ struct pass {
 	struct frame *frame;	   /* NULL once somebody has taken it */
 	struct packet packet;
 	struct fdb_where where;
-	json_t *trace;	  /* NULL in traffic; while it is set nothing may change */
-	bool would_learn; /* a trace: the source would now be known here */
+	json_t *trace;		       /* NULL in traffic; while it is set nothing may change */
+	bool would_learn;	       /* a trace: the source would now be known here */
+	struct snooping_choice choice; /* of a frame to a group */
 	unsigned receivers;
 	enum reason late; /* a trace: why an encap would not send it */
 };
@@ -402,6 +404,8 @@ static enum reason flood(struct pass *p)
 				refused = reason;
 			continue;
 		}
+		if (!snooping_to_port(p->segment, &p->choice, to->port))
+			continue;
 		if (last_port)
 			to_port(p, last_port, false);
 		last_port = to;
@@ -417,6 +421,8 @@ static enum reason flood(struct pass *p)
 				refused = reason;
 			continue;
 		}
+		if (!snooping_to_encap(p->segment, &p->choice, to))
+			continue;
 		if (last_encap)
 			to_encap(p, last_encap, &everybody, false);
 		last_encap = to;
@@ -445,9 +451,13 @@ static enum reason route(struct pass *p)
 	char text[96];
 
 	set_verdict(p, "flood");
+	p->choice = (struct snooping_choice){.scope = SNOOPING_ALL};
 	if (mac_is_group(dst)) {
-		step(p, "lookup", "group address: to everybody in segment %s",
-		     p->segment->conf.name);
+		if (p->segment->snooping)
+			p->choice =
+			    snooping_choose(p->segment, p->trace ? NULL : &p->where, p->frame);
+		step(p, "lookup", "group address: to %s in segment %s",
+		     snooping_scope_text(&p->choice), p->segment->conf.name);
 		reason = mac_is_broadcast(dst) ? take_storm_token(p) : REASON_NONE;
 		return reason == REASON_NONE ? flood(p) : reason;
 	}

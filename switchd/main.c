@@ -34,6 +34,7 @@
 #include "switchd/rtnl.h"
 #include "switchd/saved.h"
 #include "switchd/segment.h"
+#include "switchd/snooping.h"
 #include "switchd/takeover.h"
 #include "switchd/uplink.h"
 
@@ -90,6 +91,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 		ports_follow_links(sw);
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
+	snooping_second(sw);
 }
 
 static void on_uplinks_soon(struct ev_loop *loop, ev_timer *timer, int events)

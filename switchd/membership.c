@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "switchd/announce.h"
 #include "switchd/segment.h"
+#include "switchd/snooping.h"
 
 LOG_MODULE("port");
 
@@ -86,6 +87,7 @@ static void forget(const struct port *port, const struct segment *segment, bool 
 	struct fdb_where where = {.side = FDB_SIDE_LOCAL, .port = port->number};
 
 	(void)fdb_flush(segment->sw->fdb, segment->number, &where, all);
+	snooping_forget((struct segment *)segment, &where);
 }
 
 void membership_flush(struct port *port, bool all)

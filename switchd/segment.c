@@ -15,6 +15,7 @@
 #include "switchd/egress.h"
 #include "switchd/membership.h"
 #include "switchd/relay.h"
+#include "switchd/snooping.h"
 
 LOG_MODULE("segment");
 
@@ -112,6 +113,7 @@ static void encap_destroy(struct segment_encap *se)
 	egress_flush(se->segment->sw); /* what came from here counts late drops here */
 	encap_close(se);
 	relay_encap_gone(se);
+	snooping_forget(se->segment, &where);
 	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
 	list_del(&se->by_uplink);
 	conf_clear(se->encap.ops->schema, se->conf);
@@ -392,6 +394,8 @@ struct segment *segment_create(struct switchd *sw, const struct segment_conf *co
 	list_add_tail(&sw->segments, &segment->link);
 	if (update_encaps(segment) < 0)
 		log_warn("segment %s: out of memory for its encaps", conf->name);
+	if (snooping_update(segment) < 0)
+		log_warn("segment %s: out of memory for multicast snooping", conf->name);
 	segment_update_mtu(segment);
 	return segment;
 
@@ -415,6 +419,7 @@ void segment_destroy(struct segment *segment)
 	sw = segment->sw;
 	capture_segment_gone(segment);
 	relay_destroy(segment->relay);
+	snooping_destroy(segment);
 	for (size_t i = 0; i < segment->encap_count; i++)
 		encap_destroy(segment->encaps[i]);
 	free(segment->encaps);
@@ -446,6 +451,8 @@ int segment_reconf(struct segment *segment, const struct segment_conf *conf)
 		segment->encaps[i]->encap.inner_tags = segment->conf.tags == TAGS_PASS;
 	}
 	if (update_encaps(segment) < 0)
+		ret = -ENOMEM;
+	if (snooping_update(segment) < 0)
 		ret = -ENOMEM;
 	if (tags_changed)
 		segment->mtu = 0;

@@ -24,6 +24,7 @@ struct inherit;
 struct names;
 struct nexthops;
 struct relay;
+struct snooping;
 struct switchd;
 
 struct uplink {
@@ -75,6 +76,7 @@ struct segment {
 	bool unfinished;      /* there was no memory for all its encaps: the next commit goes on */
 	struct list captures; /* of struct capture */
 	struct relay *relay;  /* NULL: it is none, and has heard of none */
+	struct snooping *snooping; /* NULL: multicast is flooded */
 };
 
 /* What switchd keeps of a port beside the contract. */

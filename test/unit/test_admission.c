@@ -63,7 +63,7 @@ enum wrap {
 	LLC,	    /* spanning tree's service access point */
 };
 
-enum body { NOTHING, ARP, RARP, UDP, TCP, ICMP6 };
+enum body { NOTHING, ARP, RARP, UDP, TCP, ICMP6, IGMP };
 
 /* What lies between the IP header and the transport header. */
 enum middle {
@@ -193,19 +193,34 @@ static void craft_icmp6(const struct what *w)
 	}
 }
 
+static void craft_igmp(const struct what *w)
+{
+	craft_u32(&c, w->a << 24);
+	craft_u32(&c, 0);
+}
+
 static void craft_transport(const struct what *w)
 {
 	if (w->body == UDP)
 		craft_udp(&c, w->a, w->b, 0);
 	else if (w->body == TCP)
 		craft_tcp(&c, 0x10, 0, 1);
+	else if (w->body == IGMP)
+		craft_igmp(w);
 	else
 		craft_icmp6(w);
 }
 
 static unsigned protocol_of(const struct what *w)
 {
-	return w->body == UDP ? IPPROTO_UDP : w->body == TCP ? IPPROTO_TCP : IPPROTO_ICMPV6;
+	static const uint8_t protocols[] = {
+	    [UDP] = IPPROTO_UDP,
+	    [TCP] = IPPROTO_TCP,
+	    [ICMP6] = IPPROTO_ICMPV6,
+	    [IGMP] = IPPROTO_IGMP,
+	};
+
+	return protocols[w->body];
 }
 
 static void craft_four(const struct what *w, const struct ipaddr *src)
@@ -512,6 +527,16 @@ static void test_ra(void **state)
 		{GRA,   {BARE, ICMP6, "fe80::1", 128, 0, LATER}, REASON_NONE},
 		{GRA,   {BARE, TCP, "fe80::1", 0, 0, FIRST}, REASON_NONE},
 		{GDHCP, {BARE, ICMP6, "fe80::1", 134}, REASON_NONE},
+		{GRA,   {BARE, ICMP6, "fe80::1", 130}, REASON_GUARD_RA},
+		{GRA,   {BARE, ICMP6, "fe80::1", 143}, REASON_NONE},
+		{GRA,   {BARE, IGMP, "10.0.0.1", 0x11}, REASON_GUARD_RA},
+		{GRA,   {TAG, IGMP, "10.0.0.1", 0x11}, REASON_GUARD_RA},
+		{GRA,   {BARE, IGMP, "10.0.0.1", 0x16}, REASON_NONE},
+		{GRA,   {BARE, IGMP, "10.0.0.1", 0x22}, REASON_NONE},
+		{GRA,   {BARE, IGMP, "10.0.0.1", 0x22, 0, FIRST}, REASON_GUARD_RA},
+		{GRA,   {BARE, IGMP, "10.0.0.1", 0x22, 0, LATER}, REASON_GUARD_RA},
+		{GRA,   {SNAP, IGMP, "10.0.0.1", 0x11}, REASON_GUARD_RA},
+		{GDHCP, {BARE, IGMP, "10.0.0.1", 0x11}, REASON_NONE},
 	};
 
 	JUDGE(rows);
