@@ -136,7 +136,8 @@ def timed(work):
 
 def control(setup, _seconds):
     """How long the switch took to start; how long a reload takes that adds a segment,
-    and one that removes it again; and a dump of the forwarding database."""
+    and one that removes it again; and what lists the forwarding database, all counters, and
+    peers (each segment has one)."""
     host = setup.hosts[0]
     figures = {"startup_s": setup.startup, "rss_mib": memory(setup.pids)}
     setup.toggle()
@@ -145,6 +146,9 @@ def control(setup, _seconds):
     figures["reload_back_s"] = timed(lambda: setup.ctl(host, "reload", timeout=120))
     figures["dump_s"] = timed(lambda: setup.ctl(host, "fdb", "show", timeout=120))
     figures["dump_json_s"] = timed(lambda: setup.ctl(host, "-j", "fdb", "show", timeout=120))
+    figures["dump_one_s"] = timed(lambda: setup.ctl(host, "fdb", "show", "segment", setup.quiet))
+    figures["metrics_s"] = timed(lambda: setup.ctl(host, "metrics"))
+    figures["peers_s"] = timed(lambda: setup.ctl(host, "peer", "show"))
     return figures
 
 
@@ -170,10 +174,11 @@ def guests_tcp(setup, seconds):
 UNITS = {"gbit": "Gbit/s", "gbit_per_cpu": "Gbit/CPU-s", "kframes": "kframes/s", "kframes_per_cpu": "kframes/CPU-s",
          "ns_per_frame": "ns CPU/frame", "loss": "share", "rtt_us": "us", "p50_us": "us", "p99_us": "us",
          "p999_us": "us", "idle_percent": "% CPU", "rss_mib": "MiB", "startup_s": "s", "reload_s": "s", "dump_s": "s",
-         "dump_json_s": "s",
+         "dump_json_s": "s", "dump_one_s": "s", "metrics_s": "s", "peers_s": "s",
          **dict.fromkeys(PARTS, "instructions")}
 LOWER = {"ns_per_frame", "loss", "rtt_us", "p50_us", "p99_us", "p999_us", "idle_percent", "rss_mib", "startup_s",
-         "reload_s", "dump_s", "dump_json_s", *PARTS}
+         "reload_s", "dump_s", "dump_json_s", "dump_one_s", "metrics_s", "peers_s",
+         *PARTS}
 # In which order the measures of a round are taken.
 ORDER = [tcp, frames, roundtrip, latency, idle, many_addresses, control, instructions, guests_tcp]
 # Those that take long and say the same each time are not taken in every round.

@@ -3,9 +3,10 @@
 import json
 import os
 import statistics
-from xml.sax.saxutils import escape
 
 import measures
+import picture
+from picture import number
 
 # Others' processor time, as a share of a core, from which a sample counts as disturbed.
 DISTURBED = 0.10
@@ -21,7 +22,7 @@ def spread(values):
 
 def judge(row, samples, failures):
     """What a row says, as a dictionary. samples: (measure, setup) -> one sample a round, or None."""
-    result = {"key": row.key, "title": row.title, "least": row.least, "aim": row.aim,
+    result = {"key": row.key, "section": row.section, "title": row.title, "least": row.least, "aim": row.aim,
               "unit": measures.UNITS[row.figure], "lower_is_better": row.figure in measures.LOWER}
     for setup in (row.ours, row.peer):
         if setup in failures:
@@ -62,21 +63,14 @@ def _verdict(result):
     return word, bool(claimed)
 
 
-def number(value):
-    """Three digits or so."""
-    if value is None:
-        return "-"
-    if value == 0:
-        return "0"
-    size = abs(value)
-    return "%.0f" % value if size >= 100 else "%.1f" % value if size >= 10 else "%.2f" % value \
-        if size >= 0.1 else "%.2g" % value
-
-
 def table(results, out):
     """The table on the screen."""
     lines = [("measure", "ours", "peer", "unit", "ratio", "spread", "least", "aim", "verdict")]
+    section = None
     for r in results:
+        if r["section"] != section:
+            section = r["section"]
+            lines.append((section,))
         verdict = r["verdict"]
         if r.get("noisy"):
             verdict += ", noisy"
@@ -87,8 +81,11 @@ def table(results, out):
                       number(r.get("ratio") if "peer" in r else None),
                       "%s..%s" % (number(r["low"]), number(r["high"])) if known else "-",
                       number(r["least"]), number(r["aim"]), verdict))
-    widths = [max(len(line[column]) for line in lines) for column in range(8)]
+    widths = [max(len(line[column]) for line in lines if len(line) > 1) for column in range(8)]
     for line in lines:
+        if len(line) == 1:
+            print("\n" + line[0], file=out)
+            continue
         cells = [line[0].ljust(widths[0])]
         cells += [line[c].ljust(widths[c]) if c == 3 else line[c].rjust(widths[c]) for c in range(1, 8)]
         print("  ".join(cells + [line[8]]).rstrip(), file=out)
@@ -103,45 +100,7 @@ def write_json(path, about, results, samples, failures):
         out.write("\n")
 
 
-WIDTH, LABEL, BAR, STEP = 1060, 480, 360, 26
-COLOURS = {"aim": "#2e7d32", "ok": "#7cb342", "short": "#d84315", "-": "#78909c"}
-
-
-def write_svg(path, about, results):
-    """A bar for each row. Its scale is its own: a dashed line is where the row's aim is,
-    a plain line what it must reach; rows without show their peer, 1.0, as dashed line.
-    Rows that have neither are in the table only."""
-    rows = [r for r in results if "ratio" in r and ("peer" in r or r["aim"])]
-    height = 80 + STEP * len(rows)
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'
-             % (WIDTH, height), '<rect width="100%" height="100%" fill="white"/>',
-             '<text x="10" y="22" font-size="16">tvdswitch %s: ratios to peers</text>' % escape(about["switchd"]),
-             '<text x="10" y="40" fill="#555">%s; Linux %s; %d rounds; dashed: aim, solid: at least; '
-             'longer is better</text>' % (escape(about["cpu"]), escape(about["kernel"]), about["rounds"])]
-    for index, r in enumerate(rows):
-        top = 56 + index * STEP
-        aim = r["aim"] if r["aim"] else 1.0
-
-        def place(value, aim=aim, lower=r["lower_is_better"]):
-            share = (aim / value if value else 1.5) if lower else value / aim
-            return LABEL + BAR / 1.5 * min(1.5, max(0.0, share))
-        parts.append('<text x="%d" y="%d" text-anchor="end">%s</text>' % (LABEL - 8, top + 14, escape(r["title"])))
-        parts.append('<rect x="%d" y="%d" width="%.1f" height="16" fill="%s"/>'
-                     % (LABEL, top + 2, place(r["ratio"]) - LABEL, COLOURS[r["verdict"]]))
-        low, high = sorted([place(r["low"]), place(r["high"])])
-        parts.append('<path d="M%.1f %d H%.1f" stroke="black" stroke-width="2"/>' % (low, top + 10, high))
-        for bound, dash in ((r["least"], ""), (aim, ' stroke-dasharray="3,2"')):
-            if bound:
-                parts.append('<path d="M%.1f %d v20" stroke="black"%s/>' % (place(bound), top, dash))
-        text = number(r["ratio"]) + ("" if "peer" in r else " " + r["unit"])
-        if r.get("noisy"):
-            text += " (noisy)"
-        parts.append('<text x="%d" y="%d">%s</text>' % (LABEL + BAR + 12, top + 14, escape(text)))
-    parts.append("</svg>")
-    with open(path, "w", encoding="utf-8") as out:
-        out.write("\n".join(parts) + "\n")
-
-
 def write_all(folder, about, results, samples, failures):
     write_json(os.path.join(folder, "bench.json"), about, results, samples, failures)
-    write_svg(os.path.join(folder, "bench.svg"), about, results)
+    with open(os.path.join(folder, "bench.svg"), "w", encoding="utf-8") as out:
+        out.write(picture.draw(about, results))

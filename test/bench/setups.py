@@ -17,7 +17,6 @@ import time
 import lab
 
 
-
 class Missing(Exception):
     """This version of the switch, or this machine, has not got what a setup needs."""
 
@@ -130,6 +129,7 @@ class TwoHosts(Setup):
     segmentation offloads, neither for TCP and UDP nor for what is in tunnels."""
     mtu = 1400  # the same for all, so that each one's outer packets fit 1500
     offload = False
+    v6 = False  # whether the hosts speak IPv6 to each other
 
     def hosts(self):
         hosts = [self.host("host%d" % (number + 1)) for number in range(2)]
@@ -138,12 +138,15 @@ class TwoHosts(Setup):
         for number, where in enumerate(hosts):
             if not self.offload:
                 self.plain(where)
-            lab.command("ip", "-n", where, "addr", "add", self.outer(number) + "/24", "dev", "eth0")
+            if self.v6:
+                lab.command("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0", where=where)
+            lab.command("ip", "-n", where, "addr", "add", self.outer(number) + ("/64" if self.v6 else "/24"),
+                        "dev", "eth0", *(["nodad"] if self.v6 else []))
             lab.command("ip", "-n", where, "link", "set", "eth0", "up")
         return hosts
 
     def outer(self, number):
-        return "192.0.2.%d" % (number + 1)
+        return "2001:db8::%d" % (number + 1) if self.v6 else "192.0.2.%d" % (number + 1)
 
     def plain(self, where):
         features = lab.command("ethtool", "-k", "eth0", where=where)
@@ -227,6 +230,10 @@ class Ovs(OvsHost, Setup):
 
 class KernelVxlan(TwoHosts):
     """The kernel's bridge and VXLAN; guests on veths."""
+
+    def __init__(self, name, v6=False):
+        super().__init__(name)
+        self.v6 = v6
 
     def build(self):
         for number, host in enumerate(self.hosts()):
@@ -402,8 +409,9 @@ class Switch(Ours, Setup):
 class SwitchWire(Ours, TwoHosts):
     """One segment on two hosts, with the encap and the uplink's keys of its row."""
 
-    def __init__(self, name, encap, uplink=None, offload=False, mtu=1400):
+    def __init__(self, name, encap, uplink=None, offload=False, mtu=1400, v6=False):
         super().__init__(name)
+        self.v6 = v6
         self.mtu = mtu
         self.encap = encap
         self.uplink = uplink or {}
@@ -431,6 +439,11 @@ class SwitchMany(Ours, Setup):
         self.segments, self.ports, self.known = segments, ports, entries // 2
         self.startup = 0.0
         self.hosts = []
+
+    @property
+    def quiet(self):
+        """A segment in which nobody speaks, if there is one."""
+        return "s1" if self.segments > 1 else "alpha"
 
     # The addresses are not the guests' own, for which they would do more.
     source, destination = "02:01:00:00:00:00", "02:02:00:00:00:00"
@@ -545,6 +558,8 @@ SETUPS = {
     "etherip-udp-offload": lambda name: SwitchWire(name, ETHERIP_UDP, offload=True),
     "switch-vxlan": lambda name: SwitchWire(name, {"type": "vxlan", "vni": 5001}),
     "vxlan": KernelVxlan,
+    "etherip6": lambda name: SwitchWire(name, ETHERIP, v6=True),
+    "vxlan6": lambda name: KernelVxlan(name, v6=True),
     "ovs-vxlan": OvsVxlan,
     "vxvde": lambda name: VdePlug(name, "vxvde"),
     "vde-udp": lambda name: VdePlug(name, "udp"),
