@@ -27,7 +27,7 @@ struct frame_pool {
 	struct buf_class small, large;
 	struct frame *frames, *free_frames;
 	unsigned frames_max, frames_used;
-	uint64_t exhausted;
+	uint64_t exhausted, copied;
 };
 
 static int class_init(struct buf_class *class, struct frame_pool *pool, unsigned count, size_t room)
@@ -106,6 +106,7 @@ struct frame_pool_usage frame_pool_usage(const struct frame_pool *pool)
 	    .frames_used = pool->frames_used,
 	    .frames_max = pool->frames_max,
 	    .exhausted = pool->exhausted,
+	    .copied = pool->copied,
 	};
 }
 
@@ -274,6 +275,7 @@ bool frame_writable(struct frame *frame)
 	buf = buf_take(frame->buf->pool, frame->len);
 	if (!buf)
 		return false;
+	buf->pool->copied++;
 	buf->low = buf->bytes + FRAME_HEADROOM;
 	memcpy(buf->low, frame->data, frame->len);
 	buf_put(frame->buf);

@@ -91,6 +91,7 @@ struct frame {
 struct frame_pool_usage {
 	unsigned small_used, small_max, large_used, large_max, frames_used, frames_max;
 	uint64_t exhausted; /* allocations that failed */
+	uint64_t copied;    /* frames copied, because somebody had to write shared bytes */
 };
 
 /*

@@ -583,17 +583,36 @@ static void do_monitor(struct switchd *sw, struct ctl_conn *conn, json_t *args, 
 	ctl_subscribe(conn);
 }
 
-static void do_metrics(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
-{
-	char *text = metrics_text(sw);
+struct metrics_walk {
+	struct switchd *sw;
+	unsigned step;
+};
 
-	(void)args;
-	(void)fd;
+static bool metrics_next(void *state, struct ctl_conn *conn)
+{
+	struct metrics_walk *walk = state;
+	char *text = metrics_step(walk->sw, walk->step++);
+
 	if (text)
-		ctl_ok(conn, json_string(text));
+		ctl_item(conn, json_string(text));
 	else
 		ctl_fail(conn, "out of memory");
 	free(text);
+	return text && walk->step < metrics_steps();
+}
+
+static void do_metrics(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
+{
+	struct metrics_walk *walk = calloc(1, sizeof(*walk));
+
+	(void)args;
+	(void)fd;
+	if (!walk) {
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	walk->sw = sw;
+	ctl_generate(conn, metrics_next, free, walk);
 }
 
 static void do_version(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)

@@ -31,7 +31,9 @@ void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 
 /* ---- metrics.c ---- */
 
-/* Everything that is counted, in Prometheus' text format; free() it. NULL when out of memory. */
-char *metrics_text(const struct switchd *sw);
+/* Everything that is counted, in Prometheus' text format, in so many pieces, of which
+ * none takes long; free() it. NULL when out of memory. */
+unsigned metrics_steps(void);
+char *metrics_step(const struct switchd *sw, unsigned step);
 
 #endif

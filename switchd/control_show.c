@@ -38,6 +38,8 @@ static json_t *stats_json(const struct stats *stats)
 	json_object_set_new(object, "tx_frames", integer(stats->tx_frames));
 	json_object_set_new(object, "tx_bytes", integer(stats->tx_bytes));
 	json_object_set_new(object, "tx_segments", integer(stats->tx_segments));
+	json_object_set_new(object, "tx_cut", integer(stats->tx_cut));
+	json_object_set_new(object, "tx_summed", integer(stats->tx_summed));
 	json_object_set_new(object, "rx_drops", drops_json(stats->rx_drops));
 	json_object_set_new(object, "tx_drops", drops_json(stats->tx_drops));
 	return object;
@@ -64,6 +66,68 @@ static size_t list_length(const struct list *head)
 	return n;
 }
 
+static json_t *ratio(uint64_t many, uint64_t few)
+{
+	return few ? json_real((double)(many * 100 / few) / 100) : json_null();
+}
+
+/* What there was to do in the last whole second: the more a wakeup has, and the more a
+ * frame stands for, the less each costs. */
+static json_t *last_second_json(const struct switchd *sw)
+{
+	const struct work *work = &sw->last_second;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "working_wakeups", integer(work->wakeups));
+	json_object_set_new(object, "frames", integer(work->frames));
+	json_object_set_new(object, "segments", integer(work->segments));
+	json_object_set_new(object, "frames_per_wakeup", ratio(work->frames, work->wakeups));
+	json_object_set_new(object, "segments_per_frame", ratio(work->segments, work->frames));
+	return object;
+}
+
+struct sum {
+	uint64_t rx_merged, tx_segments, tx_cut, tx_summed, tx_bypassed, drops;
+};
+
+static void add_stats(struct sum *sum, const struct stats *stats)
+{
+	sum->rx_merged += stats->rx_merged;
+	sum->tx_segments += stats->tx_segments;
+	sum->tx_cut += stats->tx_cut;
+	sum->tx_summed += stats->tx_summed;
+	for (unsigned i = 1; i < REASON_COUNT; i++)
+		sum->drops += stats->rx_drops[i] + stats->tx_drops[i];
+}
+
+/* Of all ports and encaps that there are. */
+static json_t *traffic_json(const struct switchd *sw)
+{
+	json_t *object = json_object();
+	struct sum sum = {0};
+
+	for (const struct list *it = sw->ports.next; it != &sw->ports; it = it->next)
+		add_stats(&sum, &container_of(it, struct port_runtime, link)->port->stats);
+	for (const struct list *it = sw->segments.next; it != &sw->segments; it = it->next) {
+		const struct segment *segment = container_of(it, struct segment, link);
+
+		for (size_t i = 0; i < segment->encap_count; i++) {
+			add_stats(&sum, &segment->encaps[i]->encap.stats);
+			sum.tx_bypassed += segment->encaps[i]->encap.bypassed;
+		}
+	}
+	json_object_set_new(object, "working_wakeups", integer(sw->work.wakeups));
+	json_object_set_new(object, "frames", integer(sw->work.frames));
+	json_object_set_new(object, "segments", integer(sw->work.segments));
+	json_object_set_new(object, "merged", integer(sum.rx_merged));
+	json_object_set_new(object, "tx_segments", integer(sum.tx_segments));
+	json_object_set_new(object, "cut", integer(sum.tx_cut));
+	json_object_set_new(object, "summed", integer(sum.tx_summed));
+	json_object_set_new(object, "bypassed", integer(sum.tx_bypassed));
+	json_object_set_new(object, "drops", integer(sum.drops));
+	return object;
+}
+
 void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
 	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
@@ -83,12 +147,15 @@ void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args
 	json_object_set_new(object, "reloads", integer(sw->reloads));
 	json_object_set_new(object, "reload_failures", integer(sw->reload_failures));
 	json_object_set_new(object, "wakeups", integer(sw->wakeups));
+	json_object_set_new(object, "last_second", last_second_json(sw));
+	json_object_set_new(object, "traffic", traffic_json(sw));
 	json_object_set_new(object, "stray_drops", stray_drops_json(sw));
-	json_object_set_new(
-	    object, "buffers",
-	    json_pack("{s:i, s:i, s:i, s:i, s:I}", "small_used", (int)pool.small_used, "small_max",
-		      (int)pool.small_max, "large_used", (int)pool.large_used, "large_max",
-		      (int)pool.large_max, "exhausted", (json_int_t)pool.exhausted));
+	json_object_set_new(object, "buffers",
+			    json_pack("{s:i, s:i, s:i, s:i, s:I, s:I}", "small_used",
+				      (int)pool.small_used, "small_max", (int)pool.small_max,
+				      "large_used", (int)pool.large_used, "large_max",
+				      (int)pool.large_max, "exhausted", (json_int_t)pool.exhausted,
+				      "copied", (json_int_t)pool.copied));
 	json_object_set_new(object, "clients", integer(control.connections));
 	json_object_set_new(object, "requests", integer(control.requests));
 	ctl_ok(conn, object);

@@ -79,11 +79,13 @@ static void finish_for_port(struct outlet *out, struct frame *frame)
 		return;
 	}
 	if (frame->offload.gso != FRAME_GSO_NONE) {
+		out->port->stats.tx_cut++;
 		(void)gso_segment(pool, frame, frame->offload.gso_size, emit_to_port, out, &reason);
 		if (reason != REASON_NONE)
 			out->port->stats.tx_drops[reason]++;
 		return;
 	}
+	out->port->stats.tx_summed++;
 	reason = frame_writable(frame) ? offload_complete_checksum(frame) : REASON_NO_BUFFER;
 	if (reason != REASON_NONE)
 		frame_drop(frame, reason);
@@ -175,6 +177,7 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 		push(out, frame);
 		return;
 	}
+	encap->stats.tx_cut++;
 	(void)gso_segment(segment_encap_of(encap)->segment->sw->pool, frame, size, emit_to_encap,
 			  out, &reason);
 	if (reason != REASON_NONE)
@@ -205,6 +208,7 @@ static void finish_for_encap(struct outlet *out, struct frame *frame)
 			frame_drop(frame, reason);
 			return;
 		}
+		encap->stats.tx_summed++;
 	}
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += len;

@@ -523,6 +523,13 @@ static void relieve(struct switchd *sw)
 		egress_flush(sw);
 }
 
+static void account(struct switchd *sw, unsigned frames, unsigned segments)
+{
+	sw->work.frames += frames;
+	sw->work.segments += segments;
+	sw->worked = true;
+}
+
 void forward_from_port(struct port *port, struct frame_batch *batch)
 {
 	struct pass p = {
@@ -531,15 +538,20 @@ void forward_from_port(struct port *port, struct frame_batch *batch)
 	    .member = &port->untagged,
 	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
 	};
+	unsigned total = 0;
 
 	if (!membership_next(port, NULL)) { /* memory ran out when it was to join */
 		frame_batch_drop(batch, REASON_LINK_DOWN);
 		return;
 	}
 	for (unsigned i = 0; i < batch->count; i++) {
-		port->stats.rx_segments += offload_segments(batch->frame[i]);
+		const unsigned segments = offload_segments(batch->frame[i]);
+
+		port->stats.rx_segments += segments;
+		total += segments;
 		process(&p, batch->frame[i], &port->stats);
 	}
+	account(port->runtime->sw, batch->count, total);
 	batch->count = 0;
 	relieve(port->runtime->sw);
 }
@@ -548,9 +560,11 @@ void forward_from_encap(struct encap *encap, struct frame_batch *batch)
 {
 	struct segment_encap *se = segment_encap_of(encap);
 	struct pass p = {.segment = se->segment, .se = se, .where = {.side = encap->side}};
+	unsigned total = 0;
 
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = batch->frame[i];
+		unsigned segments;
 
 		if (relay_receive(se, frame))
 			continue;
@@ -560,9 +574,12 @@ void forward_from_encap(struct encap *encap, struct frame_batch *batch)
 		 * what comes back through here can carry. */
 		if (encap->clamp_mss)
 			(void)mss_clamp(frame, encap->ops->room(encap, &frame->peer));
-		encap->stats.rx_segments += offload_segments(frame);
+		segments = offload_segments(frame);
+		encap->stats.rx_segments += segments;
+		total += segments;
 		process(&p, frame, &encap->stats);
 	}
+	account(se->segment->sw, batch->count, total);
 	batch->count = 0;
 	relieve(se->segment->sw);
 }

@@ -67,6 +67,8 @@ static void on_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	egress_flush(sw);
 	capture_flush(sw);
+	sw->work.wakeups += sw->worked;
+	sw->worked = false;
 }
 
 /* When more has aged than is removed at once, the rest waits for the next turn. */
@@ -85,6 +87,10 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)events;
 	ev_timer_start(loop, &sw->ageing);
+	sw->last_second.wakeups = sw->work.wakeups - sw->second_ago.wakeups;
+	sw->last_second.frames = sw->work.frames - sw->second_ago.frames;
+	sw->last_second.segments = sw->work.segments - sw->second_ago.segments;
+	sw->second_ago = sw->work;
 	if (sw->uplinks_unseen)
 		uplinks_refresh(sw);
 	if (sw->links_unseen)

@@ -26,6 +26,11 @@ static void sample(FILE *out, const char *name, const struct labels *labels, uin
 	(void)fprintf(out, "tvdswitch_%s{%s} %" PRIu64 "\n", name, labels->text, value);
 }
 
+static void plain(FILE *out, const char *name, uint64_t value)
+{
+	(void)fprintf(out, "tvdswitch_%s %" PRIu64 "\n", name, value);
+}
+
 /* Of a trunk port, the segment of its frames without a tag, if there is one. */
 static void label_port(struct labels *labels, const struct port *port)
 {
@@ -33,6 +38,13 @@ static void label_port(struct labels *labels, const struct port *port)
 
 	(void)snprintf(labels->text, sizeof(labels->text), "port=\"%s\",segment=\"%s\"",
 		       port->conf->name, untagged ? untagged : "");
+}
+
+static void label_encap(struct labels *labels, const struct segment_encap *se)
+{
+	(void)snprintf(labels->text, sizeof(labels->text),
+		       "encap=\"%s\",segment=\"%s\",uplink=\"%s\",side=\"%u\"", se->encap.ops->type,
+		       se->segment->conf.name, se->uplink->conf.name, se->encap.side);
 }
 
 /* One family of counters for both directions of each place. */
@@ -54,10 +66,7 @@ static void each_place(const struct switchd *sw, FILE *out,
 		for (size_t i = 0; i < segment->encap_count; i++) {
 			const struct segment_encap *se = segment->encaps[i];
 
-			(void)snprintf(labels.text, sizeof(labels.text),
-				       "encap=\"%s\",segment=\"%s\",uplink=\"%s\",side=\"%u\"",
-				       se->encap.ops->type, segment->conf.name,
-				       se->uplink->conf.name, se->encap.side);
+			label_encap(&labels, se);
 			fn(out, &labels, &se->encap.stats, arg);
 		}
 	}
@@ -96,7 +105,8 @@ static void drops(FILE *out, const struct labels *labels, const struct stats *st
 	}
 }
 
-static void segments(const struct switchd *sw, FILE *out)
+/* The k-th of the counters of segments. */
+static void segments(const struct switchd *sw, FILE *out, size_t k)
 {
 	static const char *const names[] = {"fdb_entries",	 "fdb_max",
 					    "fdb_learned_total", "fdb_expired_total",
@@ -108,27 +118,25 @@ static void segments(const struct switchd *sw, FILE *out)
 					    "Stations that made way for another.",
 					    "Stations that changed place."};
 
-	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-		head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
-		list_for_each (&((struct switchd *)sw)->segments, it) {
-			const struct segment *segment = container_of(it, struct segment, link);
-			struct fdb_counters c = fdb_segment_counters(sw->fdb, segment->number);
-			uint64_t values[] = {fdb_segment_count(sw->fdb, segment->number),
-					     (uint64_t)segment->conf.fdb_max,
-					     c.learned,
-					     c.expired,
-					     c.evicted,
-					     c.moved};
-			struct labels labels;
+	head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+		struct fdb_counters c = fdb_segment_counters(sw->fdb, segment->number);
+		uint64_t values[] = {fdb_segment_count(sw->fdb, segment->number),
+				     (uint64_t)segment->conf.fdb_max,
+				     c.learned,
+				     c.expired,
+				     c.evicted,
+				     c.moved};
+		struct labels labels;
 
-			(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
-				       segment->conf.name);
-			sample(out, names[k], &labels, values[k]);
-		}
+		(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
+			       segment->conf.name);
+		sample(out, names[k], &labels, values[k]);
 	}
 }
 
-static void relays(const struct switchd *sw, FILE *out)
+static void relays(const struct switchd *sw, FILE *out, size_t k)
 {
 	static const char *const names[] = {"relay_active", "relay_heard", "relay_changes_total",
 					    "relay_limited_total"};
@@ -136,31 +144,30 @@ static void relays(const struct switchd *sw, FILE *out)
 	    "1 while the segment's relay is active.", "Relays heard, on any side.",
 	    "Changes of the relay's state.", "Frames not flooded across, for the storm limit."};
 
-	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-		head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
-		list_for_each (&((struct switchd *)sw)->segments, it) {
-			const struct segment *segment = container_of(it, struct segment, link);
-			struct relay_figures figures;
-			struct labels labels;
-			uint64_t values[4];
+	head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+		struct relay_figures figures;
+		struct labels labels;
+		uint64_t values[4];
 
-			if (!relay_figures(segment, &figures))
-				continue;
-			values[0] = figures.active;
-			values[1] = figures.heard;
-			values[2] = figures.changes;
-			values[3] = figures.limited;
-			(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
-				       segment->conf.name);
-			sample(out, names[k], &labels, values[k]);
-		}
+		if (!relay_figures(segment, &figures))
+			continue;
+		values[0] = figures.active;
+		values[1] = figures.heard;
+		values[2] = figures.changes;
+		values[3] = figures.limited;
+		(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
+			       segment->conf.name);
+		sample(out, names[k], &labels, values[k]);
 	}
 }
 
-static void states(const struct switchd *sw, FILE *out)
+static void states(const struct switchd *sw, FILE *out, size_t k)
 {
 	struct labels labels;
 
+	(void)k;
 	head(out, "port_up", "gauge", "1 while the port is attached and raised.");
 	list_for_each (&((struct switchd *)sw)->ports, it) {
 		const struct port *port = container_of(it, struct port_runtime, link)->port;
@@ -178,20 +185,26 @@ static void states(const struct switchd *sw, FILE *out)
 	}
 }
 
-static void process(const struct switchd *sw, FILE *out)
+static void process(const struct switchd *sw, FILE *out, size_t k)
 {
 	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
 	struct labels labels;
 
+	(void)k;
 	head(out, "info", "gauge", "Always 1; says who this is.");
 	(void)snprintf(labels.text, sizeof(labels.text), "host=\"%s\",version=\"%s\"",
 		       sw->desired.host, TVD_VERSION);
 	sample(out, "info", &labels, 1);
 	head(out, "uptime_seconds", "gauge", "Seconds since the start.");
-	(void)fprintf(out, "tvdswitch_uptime_seconds %" PRIu64 "\n",
-		      (sw->now - sw->started) / 1000);
+	plain(out, "uptime_seconds", (sw->now - sw->started) / 1000);
 	head(out, "wakeups_total", "counter", "Turns of the event loop.");
-	(void)fprintf(out, "tvdswitch_wakeups_total %" PRIu64 "\n", sw->wakeups);
+	plain(out, "wakeups_total", sw->wakeups);
+	head(out, "working_wakeups_total", "counter", "Turns of the event loop with frames.");
+	plain(out, "working_wakeups_total", sw->work.wakeups);
+	head(out, "frames_total", "counter", "Frames that these turns had.");
+	plain(out, "frames_total", sw->work.frames);
+	head(out, "segments_total", "counter", "The same, superframes by their segments.");
+	plain(out, "segments_total", sw->work.segments);
 	head(out, "reloads_total", "counter", "Configurations taken over, and refused.");
 	(void)fprintf(out,
 		      "tvdswitch_reloads_total{result=\"ok\"} %" PRIu64
@@ -203,7 +216,10 @@ static void process(const struct switchd *sw, FILE *out)
 		      "tvdswitch_buffers_used{size=\"large\"} %u\n",
 		      pool.small_used, pool.large_used);
 	head(out, "buffers_exhausted_total", "counter", "Requests for a buffer that failed.");
-	(void)fprintf(out, "tvdswitch_buffers_exhausted_total %" PRIu64 "\n", pool.exhausted);
+	plain(out, "buffers_exhausted_total", pool.exhausted);
+	head(out, "buffers_copied_total", "counter",
+	     "Frames copied, because somebody had to write what others read.");
+	plain(out, "buffers_copied_total", pool.copied);
 	head(out, "stray_drops_total", "counter",
 	     "Packets from the wire that belong to no segment here.");
 	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
@@ -232,8 +248,9 @@ static void pdus(void *arg, const char *uplink, const char *protocol, const char
 }
 
 /* Of protocols that encaps speak with switches. */
-static void control_pdus(const struct switchd *sw, FILE *out)
+static void control_pdus(const struct switchd *sw, FILE *out, size_t k)
 {
+	(void)k;
 	head(out, "control_pdus_total", "counter", "PDUs of MVRP and GVRP.");
 	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
 		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
@@ -243,40 +260,90 @@ static void control_pdus(const struct switchd *sw, FILE *out)
 	}
 }
 
-char *metrics_text(const struct switchd *sw)
-{
-	static const struct counter counters[] = {
-	    {"rx_frames_total", "Frames into the switch.", offsetof(struct stats, rx_frames)},
-	    {"rx_bytes_total", "Bytes into the switch.", offsetof(struct stats, rx_bytes)},
-	    {"rx_segments_total", "Frames into the switch, superframes by their segments.",
-	     offsetof(struct stats, rx_segments)},
-	    {"rx_merged_total", "Segments that came one by one, and were merged into superframes.",
-	     offsetof(struct stats, rx_merged)},
-	    {"tx_frames_total", "Frames out of the switch.", offsetof(struct stats, tx_frames)},
-	    {"tx_bytes_total", "Bytes out of the switch.", offsetof(struct stats, tx_bytes)},
-	    {"tx_segments_total", "Frames out of the switch, superframes by their segments.",
-	     offsetof(struct stats, tx_segments)},
-	};
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+static const struct counter counters[] = {
+    {"rx_frames_total", "Frames into the switch.", offsetof(struct stats, rx_frames)},
+    {"rx_bytes_total", "Bytes into the switch.", offsetof(struct stats, rx_bytes)},
+    {"rx_segments_total", "Frames into the switch, superframes by their segments.",
+     offsetof(struct stats, rx_segments)},
+    {"rx_merged_total", "Segments that came one by one, and were merged into superframes.",
+     offsetof(struct stats, rx_merged)},
+    {"tx_frames_total", "Frames out of the switch.", offsetof(struct stats, tx_frames)},
+    {"tx_bytes_total", "Bytes out of the switch.", offsetof(struct stats, tx_bytes)},
+    {"tx_segments_total", "Frames out of the switch, superframes by their segments.",
+     offsetof(struct stats, tx_segments)},
+    {"tx_cut_total", "Superframes that the switch has cut itself.", offsetof(struct stats, tx_cut)},
+    {"tx_summed_total", "Other frames whose checksum the switch has completed itself.",
+     offsetof(struct stats, tx_summed)},
+};
 
-	if (!out)
-		return NULL;
-	process(sw, out);
-	states(sw, out);
-	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		head(out, counters[i].name, "counter", counters[i].help);
-		each_place(sw, out, one_counter, (void *)&counters[i]);
-	}
+#define COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static void place_counter(const struct switchd *sw, FILE *out, size_t k)
+{
+	head(out, counters[k].name, "counter", counters[k].help);
+	each_place(sw, out, one_counter, (void *)&counters[k]);
+}
+
+static void all_drops(const struct switchd *sw, FILE *out, size_t k)
+{
+	(void)k;
 	head(out, "drops_total", "counter", "Frames dropped, by where and why.");
 	each_place(sw, out, drops, NULL);
-	segments(sw, out);
-	control_pdus(sw, out);
-	relays(sw, out);
-	if (fclose(out) != 0) {
+}
+
+static void bypassed(const struct switchd *sw, FILE *out, size_t k)
+{
+	(void)k;
+	head(out, "tx_bypassed_total", "counter",
+	     "Those of tx_segments_total that went past the kernel's network stack.");
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+
+		for (size_t i = 0; i < segment->encap_count; i++) {
+			struct labels labels;
+
+			label_encap(&labels, segment->encaps[i]);
+			sample(out, "tx_bypassed_total", &labels,
+			       segment->encaps[i]->encap.bypassed);
+		}
+	}
+}
+
+/* In this order, each `times` times with k counting up. */
+static const struct {
+	void (*write)(const struct switchd *sw, FILE *out, size_t k);
+	size_t times;
+} steps[] = {
+    {process, 1},   {states, 1},   {place_counter, COUNTERS}, {bypassed, 1},
+    {all_drops, 1}, {segments, 6}, {control_pdus, 1},	      {relays, 4},
+};
+
+char *metrics_step(const struct switchd *sw, unsigned step)
+{
+	char *text = NULL;
+	size_t size, k = step;
+	FILE *out;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); k -= steps[i++].times) {
+		if (k >= steps[i].times)
+			continue;
+		out = open_memstream(&text, &size);
+		if (!out)
+			return NULL;
+		steps[i].write(sw, out, k);
+		if (fclose(out) == 0)
+			return text;
 		free(text);
 		return NULL;
 	}
-	return text;
+	return NULL;
+}
+
+unsigned metrics_steps(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		count += steps[i].times;
+	return (unsigned)count;
 }

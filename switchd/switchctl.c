@@ -153,17 +153,24 @@ static int run_simple(struct ctl_client *client, struct cli_call *call, int fd,
 	int rc = request(client, call->command->wire, json_incref(call->args), fd, NULL, NULL,
 			 &result, err);
 
-	if (rc == 0 && result) {
-		if (call->action == CLI_METRICS)
-			(void)fputs(json_is_string(result) ? json_string_value(result) : "",
-				    stdout);
-		else
-			output_object(output,
-				      call->action == CLI_OBJECT ? call->command->object : "",
-				      result);
-	}
+	if (rc == 0 && result)
+		output_object(output, call->action == CLI_OBJECT ? call->command->object : "",
+			      result);
 	json_decref(result);
 	return rc;
+}
+
+static void print_text_item(void *arg, json_t *item)
+{
+	(void)arg;
+	if (json_is_string(item))
+		(void)fputs(json_string_value(item), stdout);
+}
+
+static int run_metrics(struct ctl_client *client, struct cli_call *call, struct err *err)
+{
+	return request(client, call->command->wire, json_incref(call->args), -1, print_text_item,
+		       NULL, NULL, err);
 }
 
 static int run_version(struct ctl_client *client, struct cli_call *call, struct output *output,
@@ -297,8 +304,9 @@ static int run_call(struct ctl_client *client, struct cli_call *call, struct out
 		return run_show(client, call, output, err);
 	case CLI_OBJECT:
 	case CLI_CHANGE:
-	case CLI_METRICS:
 		return run_simple(client, call, -1, output, err);
+	case CLI_METRICS:
+		return run_metrics(client, call, err);
 	case CLI_MIRROR:
 		return run_mirror(client, call, output, err);
 	case CLI_PCAP:

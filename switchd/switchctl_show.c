@@ -129,7 +129,8 @@ static json_t *take(json_t *object, const char *key)
 /* One direction: "    rx frames 3 bytes 180 segments 3 drops storm 3 reserved 1". */
 static void show_direction(json_t *stats, const char *way)
 {
-	static const char *const keys[] = {"frames", "bytes", "segments"};
+	static const char *const keys[] = {"frames", "bytes", "segments",
+					   "merged", "cut",   "summed"};
 	char key[32], frames[32];
 	json_t *drops;
 

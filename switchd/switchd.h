@@ -79,6 +79,13 @@ struct segment {
 	struct snooping *snooping; /* NULL: multicast is flooded */
 };
 
+/* How much there was to do, for `status`: who wakes up for each frame is busy with that. */
+struct work {
+	uint64_t wakeups;  /* that brought frames */
+	uint64_t frames;   /* that ports and encaps received */
+	uint64_t segments; /* that these stand for */
+};
+
 /* What switchd keeps of a port beside the contract. */
 struct port_runtime {
 	struct list link;  /* in switchd.ports */
@@ -127,6 +134,10 @@ struct switchd {
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
 	uint64_t reloads, reload_failures;
 	uint64_t wakeups;
+	struct work work;	   /* since the start */
+	struct work second_ago;	   /* as it was when the last second began, */
+	struct work last_second;   /* and what came in the one before */
+	bool worked;		   /* frames came in this turn */
 	uint64_t instance;	   /* drawn at each start; not 0 */
 	struct inherit *inherit;   /* while it starts: descriptors of a former process */
 	struct handover *handover; /* while a successor takes over */

@@ -215,6 +215,7 @@ static void take_snapshot(struct snapshot *snapshot)
 		snapshot->counters[s] = fdb_segment_counters(fx.sw.fdb, segs[s]->number);
 	snapshot->entry_count = fdb_list(fx.sw.fdb, -1, fx.sw.now, &cursor, snapshot->entries, 256);
 	snapshot->pool = frame_pool_usage(fx.sw.pool);
+	snapshot->pool.copied = 0; /* what a trace looks into, it may have to copy */
 	snapshot->received = fx_total(&fx);
 }
 
