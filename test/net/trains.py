@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sends trains of VXLAN, datagrams that the kernel joins or cuts, to 192.0.2.1, VNI 5001.
+"""Sends runs of frames to 192.0.2.1 as a peer would.
 
-trains.py tcp           TCP segments to 10.0.0.1 (52:54:00:00:00:01) in them, some with a bit
-                        turned in the payload; prints how many are bad, and how many good
+trains.py tcp           VXLAN of VNI 5001 in trains, datagrams that the kernel joins or cuts:
+                        TCP segments to 10.0.0.1 (52:54:00:00:00:01), some with a bit turned
+                        in the payload; prints how many are bad, and how many good
 trains.py odd SECONDS   trains of all sizes, whole, cut, garbage; prints how many
+trains.py etherip ID MAC IP
+trains.py vlan VID MAC IP
+                        one burst of such segments to that guest, packet by packet: EtherIP
+                        with that identifier, or frames on eth0 with that VLAN's tag
+trains.py flood ID COUNT
+                        so many packets of EtherIP as fast as they go
 """
 import random
 import socket
@@ -26,8 +33,8 @@ def checksum(data):
     return ~n & 0xFFFF
 
 
-def segment(port, seq, payload, bad):
-    src, dst = socket.inet_aton("10.0.0.77"), socket.inet_aton("10.0.0.1")
+def segment(port, seq, payload, bad, mac=GUEST, to="10.0.0.1"):
+    src, dst = socket.inet_aton("10.0.0.77"), socket.inet_aton(to)
     tcp = bytearray(struct.pack("!HHIIBBHHH", port, 80, seq & 0xFFFFFFFF, 1, 0x50, 0x10, 500, 0, 0) + payload)
     pseudo = src + dst + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(tcp))
     struct.pack_into("!H", tcp, 16, checksum(pseudo + bytes(tcp)))
@@ -35,7 +42,7 @@ def segment(port, seq, payload, bad):
         tcp[random.randrange(20, len(tcp))] ^= 1 << random.randrange(8)
     ip = bytearray(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, socket.IPPROTO_TCP, 0) + src + dst)
     struct.pack_into("!H", ip, 10, checksum(bytes(ip)))
-    return VXLAN + GUEST + STRANGER + b"\x08\x00" + bytes(ip) + bytes(tcp)
+    return mac + STRANGER + b"\x08\x00" + bytes(ip) + bytes(tcp)
 
 
 def send(sock, data, size):
@@ -50,13 +57,48 @@ def tcp(sock):
         seq, train = random.getrandbits(32), b""
         for _ in range(random.randrange(2, min(60, 60000 // (size + OVERHEAD)))):
             wrong = random.random() < 0.2
-            train += segment(1000 + n, seq, random.randbytes(1) * size, wrong)
+            train += VXLAN + segment(1000 + n, seq, random.randbytes(1) * size, wrong)
             seq += size
             bad += wrong
             good += not wrong
         send(sock, train, size + OVERHEAD)
         time.sleep(0.002)
     print(bad, good)
+
+
+def burst(mac, to):
+    """Segments of a few flows, each in order, one behind the other."""
+    bad = good = 0
+    for flow in range(4):
+        seq = random.getrandbits(32)
+        port = random.randrange(2000, 60000)
+        for _ in range(60):
+            wrong = random.random() < 0.2
+            yield segment(port, seq, bytes([flow]) * 1000, wrong, bytes.fromhex(mac.replace(":", "")), to)
+            seq += 1000
+            bad += wrong
+            good += not wrong
+    print(bad, good)
+
+
+def etherip(_, number, mac, to):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 97)
+    for frame in burst(mac, to):
+        sock.sendto(struct.pack("!H", 0x3000 | int(number)) + frame, ("192.0.2.1", 0))
+
+
+def vlan(_, vid, mac, to):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind(("eth0", 0))
+    for frame in burst(mac, to):
+        sock.send(frame[:12] + struct.pack("!HH", 0x8100, int(vid)) + frame[12:])
+
+
+def flood(_, number, count):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 97)
+    packet = struct.pack("!H", 0x3000 | int(number)) + bytes.fromhex("525400000066") + STRANGER + b"\x88\xb5" + bytes(60)
+    for _ in range(int(count)):
+        sock.sendto(packet, ("192.0.2.1", 0))
 
 
 def odd(sock, seconds):
@@ -81,4 +123,4 @@ def odd(sock, seconds):
 if __name__ == "__main__":
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-    {"tcp": tcp, "odd": odd}[sys.argv[1]](out, *sys.argv[2:])
+    {"tcp": tcp, "odd": odd, "etherip": etherip, "vlan": vlan, "flood": flood}[sys.argv[1]](out, *sys.argv[2:])
