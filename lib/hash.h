@@ -53,6 +53,30 @@ static inline uint64_t hash_u64(const struct hash_key *key, uint64_t word)
 	return v0 ^ v1 ^ v2 ^ v3;
 }
 
+/* The hash of n words, as if of their bytes in little-endian order. */
+static inline uint64_t hash_words(const struct hash_key *key, const uint64_t *word, unsigned n)
+{
+	uint64_t v0 = key->word[0] ^ 0x736f6d6570736575u;
+	uint64_t v1 = key->word[1] ^ 0x646f72616e646f6du;
+	uint64_t v2 = key->word[0] ^ 0x6c7967656e657261u;
+	uint64_t v3 = key->word[1] ^ 0x7465646279746573u;
+	const uint64_t last = (uint64_t)n << 59; /* 8 * n, in the uppermost byte */
+
+	for (unsigned i = 0; i < n; i++) {
+		v3 ^= word[i];
+		HASH_ROUND(v0, v1, v2, v3);
+		v0 ^= word[i];
+	}
+	v3 ^= last;
+	HASH_ROUND(v0, v1, v2, v3);
+	v0 ^= last;
+	v2 ^= 0xff;
+	HASH_ROUND(v0, v1, v2, v3);
+	HASH_ROUND(v0, v1, v2, v3);
+	HASH_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
 /* The hash of len bytes; equal to hash_u64 for eight of them. */
 uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len);
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/policy/rules.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/frame.h"
+
+/* ---- one rule ---- */
+
+struct rule *rule_ref(struct rule *rule)
+{
+	if (rule)
+		rule->refs++;
+	return rule;
+}
+
+void rule_unref(struct rule *rule)
+{
+	if (!rule || --rule->refs > 0)
+		return;
+	pcap_freecode(&rule->program);
+	free(rule->filter);
+	free(rule->port);
+	free(rule);
+}
+
+/*
+ * What libpcap makes of a filter ends after as many steps as it is long, because it
+ * jumps forwards only.
+ */
+static bool program_ok(const struct bpf_program *program)
+{
+	if (!bpf_validate(program->bf_insns, (int)program->bf_len))
+		return false;
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		const struct bpf_insn *insn = &program->bf_insns[i];
+
+		if (BPF_CLASS(insn->code) == BPF_JMP && BPF_OP(insn->code) == BPF_JA &&
+		    insn->k >= program->bf_len)
+			return false;
+	}
+	return true;
+}
+
+static int rule_compile(struct rule *rule, pcap_t *pcap, struct err *err)
+{
+	int ret = filter_check(rule->filter, err);
+
+	if (ret < 0)
+		return ret;
+	if (pcap_compile(pcap, &rule->program, rule->filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+		memset(&rule->program, 0, sizeof(rule->program));
+		return err_set(err, EINVAL, "filter: %s", pcap_geterr(pcap));
+	}
+	if (!program_ok(&rule->program))
+		return err_set(err, EINVAL, "filter: libpcap makes no valid program of it");
+	return 0;
+}
+
+static struct rule *rule_create(const struct rule_spec *spec, pcap_t *pcap, struct err *err)
+{
+	struct rule *rule = calloc(1, sizeof(*rule));
+
+	if (!rule)
+		goto no_memory;
+	rule->refs = 1;
+	rule->stateful = spec->stateful;
+	rule->pickup = spec->pickup;
+	rule->log = spec->log;
+	rule->filter = strdup(spec->filter);
+	if (!rule->filter)
+		goto no_memory;
+	if (spec->port && !(rule->port = strdup(spec->port)))
+		goto no_memory;
+	if (rule_compile(rule, pcap, err) == 0)
+		return rule;
+	rule_unref(rule);
+	return NULL;
+no_memory:
+	(void)err_set(err, ENOMEM, "out of memory");
+	rule_unref(rule);
+	return NULL;
+}
+
+static bool same(const struct rule *a, const struct rule *b)
+{
+	return strcmp(a->filter, b->filter) == 0 && a->stateful == b->stateful &&
+	       a->pickup == b->pickup && !a->port == !b->port &&
+	       (!a->port || strcmp(a->port, b->port) == 0);
+}
+
+bool rule_holds_at(const struct rule *rule, const char *from_port, const char *to_port)
+{
+	return !rule->port || (from_port && strcmp(rule->port, from_port) == 0) ||
+	       (to_port && strcmp(rule->port, to_port) == 0);
+}
+
+/* ---- a list ---- */
+
+struct rules *rules_create(const struct rule_spec *specs, size_t count, struct err *err)
+{
+	struct rules *rules = calloc(1, sizeof(*rules) + count * sizeof(rules->rule[0]));
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, (int)FRAME_LARGE);
+
+	if (!rules || !pcap) {
+		(void)err_set(err, ENOMEM, "out of memory");
+		goto fail;
+	}
+	while (rules->count < count) {
+		struct rule *rule = rule_create(&specs[rules->count], pcap, err);
+
+		if (!rule)
+			goto fail;
+		rule->lists = 1;
+		rules->rule[rules->count++] = rule;
+		rules->has_ports = rules->has_ports || rule->port;
+	}
+	pcap_close(pcap);
+	return rules;
+fail:
+	if (pcap)
+		pcap_close(pcap);
+	rules_destroy(rules);
+	return NULL;
+}
+
+void rules_destroy(struct rules *rules)
+{
+	if (!rules)
+		return;
+	for (size_t i = 0; i < rules->count; i++) {
+		rules->rule[i]->lists--;
+		rule_unref(rules->rule[i]);
+	}
+	free(rules);
+}
+
+void rules_adopt(struct rules *rules, struct rules *former)
+{
+	if (!former)
+		return;
+	for (size_t i = 0; i < rules->count; i++) {
+		struct rule *rule = rules->rule[i];
+
+		for (size_t j = 0; j < former->count; j++) {
+			struct rule *old = former->rule[j];
+
+			if (!same(rule, old) || rules_have(rules, old))
+				continue;
+			old->log = rule->log;
+			old->lists++;
+			rules->rule[i] = rule_ref(old);
+			rule->lists--;
+			rule_unref(rule);
+			break;
+		}
+	}
+}
+
+bool rules_have(const struct rules *rules, const struct rule *rule)
+{
+	for (size_t i = 0; rules && i < rules->count; i++) {
+		if (rules->rule[i] == rule)
+			return true;
+	}
+	return false;
+}
+
+struct rule *rules_match(const struct rules *rules, const uint8_t *bytes, uint32_t len,
+			 uint32_t wire_len, const char *from_port, const char *to_port)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		struct rule *rule = rules->rule[i];
+
+		if (rule_holds_at(rule, from_port, to_port) &&
+		    bpf_filter(rule->program.bf_insns, bytes, wire_len, len) != 0)
+			return rule;
+	}
+	return NULL;
+}
