@@ -21,7 +21,8 @@
 #define DHCP_CLIENT	  68
 #define DHCP6_CLIENT	  546
 #define DHCP6_SERVER	  547
-#define ETHERTYPE_MIN	  0x600 /* below: an 802.3 length, and LLC behind it */
+#define ETHERTYPE_MIN	  0x600	 /* below: an 802.3 length, and LLC behind it */
+#define ETHERTYPE_LLC	  0x8870 /* LLC where a length has no room (jumbo frames) */
 
 /* The guards that look inside, in the order of their reasons. */
 #define GUARD_IP   0x1u
@@ -134,7 +135,8 @@ static unsigned guards_of_type(uint16_t type)
 		return GUARD_ARP;
 	default:
 		/* Tags and lengths can hide anything. */
-		return type < ETHERTYPE_MIN || type == ETHERTYPE_CTAG || type == ETHERTYPE_STAG
+		return type < ETHERTYPE_MIN || type == ETHERTYPE_CTAG || type == ETHERTYPE_STAG ||
+			       type == ETHERTYPE_LLC
 			   ? GUARD_ALL
 			   : 0;
 	}
@@ -160,7 +162,7 @@ static unsigned blinded(const struct claim *c)
 	const struct packet *packet = c->packet;
 	struct udp_header udp;
 
-	if (packet->ethertype < ETHERTYPE_MIN)
+	if (packet->ethertype < ETHERTYPE_MIN || packet->ethertype == ETHERTYPE_LLC)
 		return blinded_by_snap(c);
 	if (packet->ip_version == 0)
 		return packet->ethertype == ETHERTYPE_ARP || packet->ethertype == ETHERTYPE_RARP

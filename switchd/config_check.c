@@ -11,6 +11,7 @@
 #include "learn/fdb.h"
 #include "lib/names.h"
 #include "switchd/config.h"
+#include "switchd/config_integrity.h"
 #include "switchd/port/port.h"
 
 #define IDS 4096
@@ -532,7 +533,7 @@ static bool check_ports(const struct check *check)
 	return true;
 }
 
-int desired_check(const struct desired *desired, struct err *err)
+int desired_check(struct desired *desired, struct err *err)
 {
 	struct check check = {.desired = desired, .err = err};
 	bool ok = true;
@@ -544,7 +545,8 @@ int desired_check(const struct desired *desired, struct err *err)
 	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
 		ok = check_names(&check, (enum desired_kind)kind);
 	ok = ok && check_uplinks(&check) && check_segments(&check) && check_encaps(&check) &&
-	     check_ports(&check) && config_policy_check(desired, err);
+	     check_ports(&check) && config_policy_check(desired, err) &&
+	     config_integrity(desired, err);
 	for (int kind = 0; kind < DESIRED_KINDS; kind++)
 		names_destroy(check.names[kind]);
 	return ok ? 0 : -EINVAL;

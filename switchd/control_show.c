@@ -178,11 +178,31 @@ static void add_given(json_t *object, const struct conf_schema *schema, const vo
 	json_decref(conf);
 }
 
+/* Those that are on, by the port or by its domain. */
+static void show_guards(json_t *object, const struct guard_conf *guard)
+{
+	json_t *guards = json_object();
+
+	if (guard->arp)
+		json_object_set_new(guards, "arp", json_true());
+	if (guard->dhcp)
+		json_object_set_new(guards, "dhcp", json_true());
+	if (guard->ra)
+		json_object_set_new(guards, "ra", json_true());
+	if (guard->mac)
+		json_object_set_new(guards, "mac", json_true());
+	if (guard->ip)
+		json_object_set_new(guards, "ip", json_true());
+	if (json_object_size(guards))
+		json_object_set(object, "guard", guards);
+	json_decref(guards);
+}
+
 static json_t *port_json(const struct port *port)
 {
 	/* Shown where they were given. */
-	static const char *const restrictions[] = {"macs",     "addresses", "guard",
-						   "isolated", "trunk",	    "domain"};
+	static const char *const restrictions[] = {"macs", "addresses", "isolated", "trunk",
+						   "domain"};
 	const char *untagged = port_conf_untagged(port->conf);
 	json_t *object = json_object();
 
@@ -198,6 +218,7 @@ static json_t *port_json(const struct port *port)
 	json_object_set_new(object, "owner", json_string(port->conf->owner));
 	add_given(object, port->ops->schema, port->conf, restrictions,
 		  sizeof(restrictions) / sizeof(restrictions[0]));
+	show_guards(object, &port->conf->guard);
 	if (port->conf->trunk.count)
 		json_object_set(object, "native", json_object_get(object, "segment"));
 	json_object_set_new(object, "stats", stats_json(&port->stats));

@@ -59,6 +59,7 @@ enum wrap {
 	SNAP_TAG,   /* SNAP, then a tag */
 	TAG_SNAP,
 	SNAP_SNAP,
+	SNAP_JUMBO, /* behind the type that says so, in place of a length */
 	SNAP_OTHER, /* SNAP of an organisation: no ethertype in it */
 	LLC,	    /* spanning tree's service access point */
 };
@@ -105,6 +106,7 @@ static void craft_wrap(enum wrap wrap, unsigned type)
 
 	craft_eth(&c, tags || wrap == TAG_SNAP || wrap == TAG_CUT ? ETHERTYPE_CTAG
 		      : wrap == BARE				  ? type
+		      : wrap == SNAP_JUMBO			  ? 0x8870
 								  : 100);
 	for (unsigned i = 1; i <= tags; i++) {
 		craft_u16(&c, 0);
@@ -112,6 +114,7 @@ static void craft_wrap(enum wrap wrap, unsigned type)
 	}
 	switch (wrap) {
 	case SNAP:
+	case SNAP_JUMBO:
 		craft_snap(0, type);
 		break;
 	case SNAP_8021H:
@@ -544,7 +547,7 @@ static void test_ra(void **state)
 
 static void test_hidden(void **state)
 {
-	static const enum wrap wraps[] = {SNAP, SNAP_8021H, SNAP_TAG, TAG_SNAP, SNAP_SNAP, TAGS9};
+	static const enum wrap wraps[] = {SNAP, SNAP_8021H, SNAP_TAG, TAG_SNAP, SNAP_SNAP, SNAP_JUMBO, TAGS9};
 	static const struct row rows[] = {
 		{0,           {SNAP, TCP, "10.0.0.1"}, REASON_NONE},
 		{MACS,        {SNAP, TCP, "10.0.0.1"}, REASON_NONE},
