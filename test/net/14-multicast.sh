@@ -17,15 +17,15 @@ lab_host hostA 192.0.2.1/24
 lab_host hostB 192.0.2.2/24
 lab_wire hostA hostB
 configure() { # HOST KEYS GUEST...
-	local host=$1 keys=$2 guest ports=()
+	local host=$1 keys=$2 guest entries=()
 	shift 2
 	for guest; do
-		ports+=("$(tap "$guest" alpha)")
+		entries+=("$(tap "$guest" alpha)")
 	done
 	{
 		list uplinks '{ name = "lan"; interface = "eth0"; }'
 		list segments "$(segment alpha 1 "$keys$(etherip 239.192.0.1)")"
-		list ports "${ports[@]}"
+		list ports "${entries[@]}"
 	} | lab_config "$host"
 }
 configure hostA 'querier = true; ' vm1 vm3
