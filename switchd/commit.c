@@ -7,6 +7,7 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/connections.h"
 #include "switchd/events.h"
 #include "switchd/membership.h"
 #include "switchd/notify.h"
@@ -207,6 +208,7 @@ static void warn_of_fixed(const struct desired *now, const struct desired *next)
  * it done, from which any other can be applied. */
 static int apply(struct switchd *sw, const struct desired *next)
 {
+	const struct conn_limits limits = connections_limits(next);
 	struct next_names names;
 	int ret = next_names_init(&names, next);
 
@@ -215,7 +217,8 @@ static int apply(struct switchd *sw, const struct desired *next)
 	(void)snprintf(sw->host, sizeof(sw->host), "%s", next->host ? next->host : "");
 	remove_what_goes(sw, &names);
 	next_names_fini(&names);
-	ret = apply_uplinks(sw, next);
+	ret = connections_apply(sw, &limits);
+	ret = ret ? ret : apply_uplinks(sw, next);
 	ret = ret ? ret : apply_segments(sw, next);
 	ret = ret ? ret : apply_ports(sw, next);
 	return ret;

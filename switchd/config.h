@@ -97,11 +97,12 @@ struct desired {
 	char *host, *control, *user, *run_dir;
 	int log_level, ids; /* enum log_level, enum ids_mode */
 	bool seccomp;
-	struct conf_list uplinks;  /* of struct uplink_conf */
-	struct conf_list segments; /* of struct segment_conf */
-	struct conf_list ports;	   /* of struct conf_variant; objects start with struct port_conf */
-	struct conf_list domains;  /* of struct domain_conf; there are others */
-	struct conf_list policy;   /* of struct flow_conf */
+	int64_t connections_max, connections_guest_max; /* the latter 0: a quarter of the former */
+	struct conf_list uplinks;			/* of struct uplink_conf */
+	struct conf_list segments;			/* of struct segment_conf */
+	struct conf_list ports;	  /* of struct conf_variant; objects start with struct port_conf */
+	struct conf_list domains; /* of struct domain_conf; there are others */
+	struct conf_list policy;  /* of struct flow_conf */
 	struct conf_list junctions; /* of struct junction_conf, in addition to those implied */
 };
 

@@ -538,6 +538,11 @@ int desired_check(struct desired *desired, struct err *err)
 	struct check check = {.desired = desired, .err = err};
 	bool ok = true;
 
+	if (desired->connections_guest_max > desired->connections_max)
+		return err_set(
+		    err, EINVAL,
+		    "key \"connections_guest_max\": %d is more than connections_max (%d)",
+		    (int)desired->connections_guest_max, (int)desired->connections_max);
 	for (int kind = 0; kind < DESIRED_KINDS; kind++) {
 		check.names[kind] = names_create();
 		ok = ok && (check.names[kind] || err_set(err, ENOMEM, "out of memory") == 0);

@@ -12,6 +12,7 @@
 
 #include "lib/names.h"
 #include "switchd/config.h"
+#include "switchd/policy/rules.h"
 
 #define FILTER_MAX 4096u
 
@@ -157,10 +158,15 @@ struct check {
 static bool check_rule(const struct check *check, const struct flow_conf *flow,
 		       const struct rule_conf *rule)
 {
+	struct err said = {""};
+
 	if (rule->pickup && !rule->stateful)
 		return conf_fail(rule, check->err,
 				 "policy \"%s\": key \"pickup\" is for rules that are stateful",
 				 flow->name);
+	if (filter_try(rule->filter, &said) < 0)
+		return conf_fail(rule, check->err, "policy \"%s\": key \"filter\": %s", flow->name,
+				 said.text);
 	return true;
 }
 

@@ -636,6 +636,8 @@ static const struct {
 	change_fn *change; /* one of the two */
 	show_fn *show;
 } handlers[] = {
+    {"connection.flush", control_flush_connections, NULL},
+    {"connection.show", NULL, control_show_connections},
     {"encap.show", NULL, control_show_encaps},
     {"fdb.add", do_fdb_add, NULL},
     {"fdb.del", do_fdb_del, NULL},

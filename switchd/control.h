@@ -29,6 +29,11 @@ void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
+/* ---- control_connections.c ---- */
+
+void control_show_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_flush_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd);
+
 /* ---- metrics.c ---- */
 
 /* Everything that is counted, in Prometheus' text format, in so many pieces, of which

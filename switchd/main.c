@@ -24,6 +24,7 @@
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/commit.h"
+#include "switchd/connections.h"
 #include "switchd/control.h"
 #include "switchd/egress.h"
 #include "switchd/inherit.h"
@@ -77,7 +78,7 @@ static void on_ageing(struct ev_loop *loop, ev_timer *timer, int events)
 	struct switchd *sw = timer->data;
 
 	(void)events;
-	if (fdb_age_some(sw->fdb, sw->now, AGED_AT_ONCE) == AGED_AT_ONCE)
+	if (!connections_age(sw) || fdb_age_some(sw->fdb, sw->now, AGED_AT_ONCE) == AGED_AT_ONCE)
 		ev_timer_start(loop, &sw->ageing);
 }
 

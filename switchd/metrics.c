@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "switchd/control.h"
+#include "switchd/policy/conn.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
 
@@ -237,6 +238,33 @@ static void process(const struct switchd *sw, FILE *out, size_t k)
 	}
 }
 
+/* The k-th of the figures of connections. */
+static void connections(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const char *const names[] = {"connections",
+					    "connections_max",
+					    "connections_opened_total",
+					    "connections_expired_total",
+					    "connections_evicted_total",
+					    "connections_ended_total"};
+	static const char *const helps[] = {"Connections of controlled flows.",
+					    "Their limit.",
+					    "Connections that rules let in.",
+					    "Connections that ended for their silence.",
+					    "Connections that made way for another.",
+					    "Connections that ended with their rule, or by hand."};
+	const struct conn_counters c = conns_counters(sw->conns);
+	const uint64_t values[] = {conns_count(sw->conns),
+				   conns_limits(sw->conns).max,
+				   c.opened,
+				   c.expired,
+				   c.evicted,
+				   c.ended};
+
+	head(out, names[k], k < 2 ? "gauge" : "counter", helps[k]);
+	plain(out, names[k], values[k]);
+}
+
 static void pdus(void *arg, const char *uplink, const char *protocol, const char *result,
 		 uint64_t count)
 {
@@ -314,8 +342,9 @@ static const struct {
 	void (*write)(const struct switchd *sw, FILE *out, size_t k);
 	size_t times;
 } steps[] = {
-    {process, 1},   {states, 1},   {place_counter, COUNTERS}, {bypassed, 1},
-    {all_drops, 1}, {segments, 6}, {control_pdus, 1},	      {relays, 4},
+    {process, 1},      {states, 1},    {place_counter, COUNTERS},
+    {bypassed, 1},     {all_drops, 1}, {segments, 6},
+    {control_pdus, 1}, {relays, 4},    {connections, 6},
 };
 
 char *metrics_step(const struct switchd *sw, unsigned step)

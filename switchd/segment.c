@@ -12,6 +12,7 @@
 #include "lib/names.h"
 #include "lib/packet.h"
 #include "switchd/capture.h"
+#include "switchd/connections.h"
 #include "switchd/egress.h"
 #include "switchd/membership.h"
 #include "switchd/relay.h"
@@ -403,6 +404,7 @@ fail_name:
 	names_del(sw->segment_names, conf->name);
 fail_fdb:
 	fdb_segment_del(sw->fdb, segment->number);
+	connections_segment_gone(sw, segment->number);
 fail_number:
 	sw->segment_by_number[segment->number] = NULL;
 fail:

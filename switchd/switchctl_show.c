@@ -295,6 +295,22 @@ static void show_fdb(json_t *item)
 	json_decref(pinned);
 }
 
+static void show_connection(json_t *item)
+{
+	static const char *const keys[] = {"timeout", "frames", "answer_frames", NULL};
+
+	show_value(item, "proto", "", "");
+	show_value(item, "src", " ", "");
+	show_value(item, "sport", " port ", "");
+	show_value(item, "dst", " to ", "");
+	show_value(item, "dport", " port ", "");
+	show_key(item, "id");
+	show_state(item);
+	show_key(item, "segment");
+	show_value(item, "to_segment", " to ", "");
+	show_keys(item, keys);
+}
+
 static void show_peer(json_t *item)
 {
 	static const char *const keys[] = {"segment", "macs", "last_seen", NULL};
@@ -396,9 +412,16 @@ static void show_any(const char *kind, json_t *item)
 		const char *kind;
 		void (*show)(json_t *item);
 	} kinds[] = {
-	    {"port", show_port},     {"segment", show_segment}, {"uplink", show_uplink},
-	    {"encap", show_encap},   {"fdb", show_fdb},		{"peer", show_peer},
-	    {"mirror", show_mirror}, {"trace", show_trace},	{"relay", show_relay},
+	    {"port", show_port},
+	    {"segment", show_segment},
+	    {"uplink", show_uplink},
+	    {"encap", show_encap},
+	    {"fdb", show_fdb},
+	    {"peer", show_peer},
+	    {"connection", show_connection},
+	    {"mirror", show_mirror},
+	    {"trace", show_trace},
+	    {"relay", show_relay},
 	};
 
 	if (!json_is_object(item)) {

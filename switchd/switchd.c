@@ -15,6 +15,7 @@
 #include "switchd/forward.h"
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
+#include "switchd/policy/conn.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
@@ -25,6 +26,8 @@
 #define POOL_SMALL   2048u
 #define POOL_LARGE   256u
 #define FDB_CAPACITY (4u << 20)
+/* Until there is a configuration. */
+#define CONNECTIONS_MAX 16u
 
 struct uplink *switchd_uplink(const struct switchd *sw, const char *name)
 {
@@ -51,6 +54,7 @@ static bool next_hop(struct encap_host *host, const struct encap_uplink *uplink,
 
 int switchd_init(struct switchd *sw, const char *config_file)
 {
+	const struct conn_limits limits = {.max = CONNECTIONS_MAX};
 	struct hash_key key;
 
 	memset(sw, 0, sizeof(*sw));
@@ -70,12 +74,14 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->port_host.epoll = sw->loop ? takeover_epoll() : -1;
 	sw->pool = frame_pool_create(POOL_SMALL, POOL_LARGE);
 	sw->fdb = fdb_create(&key, FDB_CAPACITY);
+	hash_key_random(&key);
+	sw->conns = conns_create(&key, &limits);
 	sw->uplink_names = names_create();
 	sw->segment_names = names_create();
 	sw->port_names = names_create();
 	sw->segment_by_number = calloc(FDB_SEGMENTS_MAX, sizeof(struct segment *));
-	if (!sw->loop || !sw->pool || !sw->fdb || !sw->uplink_names || !sw->segment_names ||
-	    !sw->port_names || !sw->segment_by_number)
+	if (!sw->loop || !sw->pool || !sw->fdb || !sw->conns || !sw->uplink_names ||
+	    !sw->segment_names || !sw->port_names || !sw->segment_by_number)
 		return -ENOMEM;
 	fdb_on_event(sw->fdb, event_fdb, sw);
 	sw->encap_host.loop = sw->loop;
@@ -111,6 +117,7 @@ void switchd_fini(struct switchd *sw)
 	capture_close(sw);
 	nexthops_close(sw->nexthops);
 	rtnl_close(sw->rtnl);
+	conns_destroy(sw->conns);
 	fdb_destroy(sw->fdb);
 	names_destroy(sw->uplink_names);
 	names_destroy(sw->segment_names);

@@ -18,6 +18,7 @@
 #include "switchd/config.h"
 #include "switchd/port/port.h"
 
+struct conns;
 struct ctl_server;
 struct handover;
 struct inherit;
@@ -111,6 +112,7 @@ struct switchd {
 	struct desired desired;	     /* in force */
 	struct frame_pool *pool;
 	struct fdb *fdb;
+	struct conns *conns; /* that controlled flows let in */
 	struct rtnl *rtnl;
 	struct nexthops *nexthops;
 	struct ctl_server *control;

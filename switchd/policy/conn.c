@@ -144,6 +144,17 @@ static void read_key(const struct conn *conn, struct conn_info *info)
 
 /* ---- the table ---- */
 
+static struct conn_limits fill_in(struct conn_limits limits)
+{
+	if (limits.max == 0)
+		limits.max = 1;
+	if (limits.guest_max == 0)
+		limits.guest_max = limits.max / 4;
+	if (limits.guest_max == 0)
+		limits.guest_max = 1;
+	return limits;
+}
+
 struct conns *conns_create(const struct hash_key *key, const struct conn_limits *limits)
 {
 	struct conns *conns = calloc(1, sizeof(*conns));
@@ -151,13 +162,7 @@ struct conns *conns_create(const struct hash_key *key, const struct conn_limits 
 	if (!conns)
 		return NULL;
 	conns->key = *key;
-	conns->limits = *limits;
-	if (conns->limits.max == 0)
-		conns->limits.max = 1;
-	if (conns->limits.guest_max == 0)
-		conns->limits.guest_max = conns->limits.max / 4;
-	if (conns->limits.guest_max == 0)
-		conns->limits.guest_max = 1;
+	conns->limits = fill_in(*limits);
 	if (conn_store_init(conns) == 0)
 		return conns;
 	conns_destroy(conns);
@@ -176,6 +181,13 @@ void conns_destroy(struct conns *conns)
 	}
 	conn_store_fini(conns);
 	free(conns);
+}
+
+bool conns_fit(const struct conns *conns, const struct conn_limits *limits)
+{
+	const struct conn_limits filled = fill_in(*limits);
+
+	return conns->limits.max == filled.max && conns->limits.guest_max == filled.guest_max;
 }
 
 size_t conns_count(const struct conns *conns)
@@ -453,4 +465,34 @@ bool conns_restore(struct conns *conns, const struct conn_info *info,
 	memcpy(conn->bytes, info->bytes, sizeof(conn->bytes));
 	take_grant(conn, grant);
 	return true;
+}
+
+/* In the order in which they were heard, so that it is the oldest that make way. */
+struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits, uint64_t now)
+{
+	struct conns *resized = conns_create(&conns->key, limits);
+
+	if (!resized)
+		return NULL;
+	for (unsigned i = 0; i < CONN_STATES; i++) {
+		for (uint32_t slot = conns->age[i].first; slot != CONN_NONE;
+		     slot = conns->conn[slot].age_next) {
+			const struct conn *conn = &conns->conn[slot];
+			struct conn_grant grant;
+			struct conn_info info;
+
+			tell(conns, conn, now, &info);
+			for (unsigned k = 0; k < CONN_HALVES; k++) {
+				grant.word[k] = (enum conn_word)conn->word[k];
+				grant.rule[k] = conn->rule[k];
+			}
+			(void)conns_restore(resized, &info, &grant, now);
+		}
+	}
+	resized->counters.opened += conns->counters.opened;
+	resized->counters.expired += conns->counters.expired;
+	resized->counters.evicted += conns->counters.evicted;
+	resized->counters.ended += conns->counters.ended;
+	conns_destroy(conns);
+	return resized;
 }

@@ -86,6 +86,15 @@ struct conn_info {
 struct conns *conns_create(const struct hash_key *key, const struct conn_limits *limits);
 void conns_destroy(struct conns *conns);
 
+/*
+ * A table with other limits in place of one, of which it has the key, counters, and those
+ * connections for which there is room. NULL when out of memory: the one is as it was.
+ */
+struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits, uint64_t now);
+
+/* Whether a table has these limits. */
+bool conns_fit(const struct conns *conns, const struct conn_limits *limits);
+
 size_t conns_count(const struct conns *conns);
 struct conn_limits conns_limits(const struct conns *conns);
 struct conn_counters conns_counters(const struct conns *conns);

@@ -193,15 +193,14 @@ static int word_check(const char *word, const char *before, struct err *err)
 		return 0;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		if (strcmp(word, others[i].word) == 0)
-			return err_set(err, EINVAL, "filter: \"%s\" %s", word, others[i].why);
+			return err_set(err, EINVAL, "\"%s\" %s", word, others[i].why);
 	}
 	if (is_range(word))
 		return strcmp(before, "portrange") == 0
 			   ? 0
-			   : err_set(err, EINVAL,
-				     "filter: \"%s\" has to stand behind \"portrange\"", word);
+			   : err_set(err, EINVAL, "\"%s\" has to stand behind \"portrange\"", word);
 	return err_set(err, EINVAL,
-		       "filter: \"%s\" is no word of pcap-filter(7) that can be used here, no "
+		       "\"%s\" is no word of pcap-filter(7) that can be used here, no "
 		       "number and no address: names are not looked up",
 		       word);
 }
@@ -212,7 +211,7 @@ int filter_check(const char *text, struct err *err)
 	unsigned depth = 0, brackets = 0, count = 0;
 
 	if (strlen(text) > FILTER_TEXT_MAX)
-		return err_set(err, EINVAL, "filter: more than %u characters", FILTER_TEXT_MAX);
+		return err_set(err, EINVAL, "more than %u characters", FILTER_TEXT_MAX);
 	while (*text) {
 		size_t len = 0;
 
@@ -222,35 +221,33 @@ int filter_check(const char *text, struct err *err)
 			       (!brackets && (text[len] == ':' || text[len] == '-')))
 				len++;
 			if (len >= sizeof(word))
-				return err_set(err, EINVAL, "filter: a word of %zu characters",
-					       len);
+				return err_set(err, EINVAL, "a word of %zu characters", len);
 			memcpy(word, text, len);
 			word[len] = '\0';
 			if (word_check(word, before, err) < 0)
 				return -EINVAL;
 			if (++count > WORDS_MAX)
-				return err_set(err, EINVAL, "filter: more than %u words",
-					       WORDS_MAX);
+				return err_set(err, EINVAL, "more than %u words", WORDS_MAX);
 			memcpy(before, word, len + 1);
 			text += len;
 			continue;
 		}
 		if (!strchr(" \t\n()[]:+-*/%&|^<>=!", *text))
-			return err_set(err, EINVAL, "filter: the character 0x%02x has no meaning",
+			return err_set(err, EINVAL, "the character 0x%02x has no meaning",
 				       (unsigned char)*text);
 		if (*text == '[')
 			brackets++;
 		if (*text == ']' && brackets)
 			brackets--;
 		if ((*text == '(' || *text == '[' || *text == '!') && ++depth > DEPTH_MAX)
-			return err_set(err, EINVAL, "filter: more than %u levels", DEPTH_MAX);
+			return err_set(err, EINVAL, "more than %u levels", DEPTH_MAX);
 		if ((*text == ')' || *text == ']') && depth)
 			depth--;
 		text++;
 	}
 	if (count == 0)
 		return err_set(err, EINVAL,
-			       "filter: empty, which would let everything through: say flow = "
+			       "empty, which would let everything through: say flow = "
 			       "\"open\"");
 	return 0;
 }

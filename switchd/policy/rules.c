@@ -52,11 +52,20 @@ static int rule_compile(struct rule *rule, pcap_t *pcap, struct err *err)
 		return ret;
 	if (pcap_compile(pcap, &rule->program, rule->filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
 		memset(&rule->program, 0, sizeof(rule->program));
-		return err_set(err, EINVAL, "filter: %s", pcap_geterr(pcap));
+		return err_set(err, EINVAL, "%s", pcap_geterr(pcap));
 	}
 	if (!program_ok(&rule->program))
-		return err_set(err, EINVAL, "filter: libpcap makes no valid program of it");
+		return err_set(err, EINVAL, "libpcap makes no valid program of it");
 	return 0;
+}
+
+int filter_try(const char *text, struct err *err)
+{
+	const struct rule_spec spec = {.filter = text};
+	struct rules *rules = rules_create(&spec, 1, err);
+
+	rules_destroy(rules);
+	return rules ? 0 : -EINVAL;
 }
 
 static struct rule *rule_create(const struct rule_spec *spec, pcap_t *pcap, struct err *err)

@@ -56,6 +56,9 @@ struct rules {
  */
 int filter_check(const char *text, struct err *err);
 
+/* The same, and whether libpcap understands it. */
+int filter_try(const char *text, struct err *err);
+
 /* A list without rules, or of copies of these. NULL with a message in err. */
 struct rules *rules_create(const struct rule_spec *specs, size_t count, struct err *err);
 

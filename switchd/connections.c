@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/connections.h"
+
+#include <errno.h>
+
+#include "switchd/config.h"
+
+#define AGED_AT_ONCE 2000u
+
+struct conn_limits connections_limits(const struct desired *desired)
+{
+	return (struct conn_limits){
+	    .max = (uint32_t)desired->connections_max,
+	    .guest_max = (uint32_t)desired->connections_guest_max,
+	};
+}
+
+int connections_apply(struct switchd *sw, const struct conn_limits *limits)
+{
+	struct conns *conns;
+
+	if (sw->conns && conns_fit(sw->conns, limits))
+		return 0;
+	conns = conns_resize(sw->conns, limits, sw->now);
+	if (!conns)
+		return -ENOMEM;
+	sw->conns = conns;
+	return 0;
+}
+
+bool connections_age(struct switchd *sw)
+{
+	return conns_age(sw->conns, sw->now, AGED_AT_ONCE) < AGED_AT_ONCE;
+}
+
+void connections_segment_gone(struct switchd *sw, uint16_t number)
+{
+	if (sw->conns && conns_count(sw->conns))
+		(void)conns_flush(sw->conns, number);
+}
