@@ -68,7 +68,9 @@ static size_t list_length(const struct list *head)
 
 static json_t *ratio(uint64_t many, uint64_t few)
 {
-	return few ? json_real((double)(many * 100 / few) / 100) : json_null();
+	uint64_t hundredths = few ? many * 100 / few : 0;
+
+	return few ? json_real((double)hundredths / 100) : json_null();
 }
 
 /* What there was to do in the last whole second: the more a wakeup has, and the more a

@@ -15,6 +15,7 @@ successor() { # HOST
 takeover() { # HOST
 	local host=$1 old=${LAB_PID[$1]} status=0
 	successor "$host"
+	# shellcheck disable=SC2004 # an associative array of lab.sh
 	LAB_PID[$host]=$SUCCESSOR
 	wait_until 15 lab_gone "$old" || return 1
 	wait "$old" || status=$?
