@@ -95,6 +95,20 @@ ROWS = [
         Row("dot1q-frames-bridge", "60 B frames/s / Linux bridge", frames, "kframes", "dot1q", "vlan"),
         Row("dot1q-rtt-bridge", "round trip / Linux bridge", roundtrip, "rtt_us", "dot1q", "vlan")),
 
+    # The peer is the same switch with both guests in one segment.
+    *section(
+        "One host, between two domains",
+        Row("open-tcp", "open junction: TCP / same segment", tcp, "gbit", "meet-open", "switch", 0.95, 1.0),
+        Row("controlled-tcp", "controlled: TCP / same segment", tcp, "gbit", "meet-controlled", "switch", 0.95, 1.0),
+        Row("gateway-tcp", "gateway: TCP / same segment", tcp, "gbit", "meet-gateway", "switch", 0.95, 1.0),
+        Row("router-tcp", "a guest that routes: TCP / same segment", tcp, "gbit", "meet-router", "switch"),
+        Row("open-rtt", "open junction: round trip / same segment", roundtrip, "rtt_us", "meet-open", "switch"),
+        Row("controlled-rtt", "controlled: round trip / same segment", roundtrip, "rtt_us", "meet-controlled",
+            "switch"),
+        Row("gateway-rtt", "gateway: round trip / same segment", roundtrip, "rtt_us", "meet-gateway", "switch"),
+        Row("router-rtt", "a guest that routes: round trip / same segment", roundtrip, "rtt_us", "meet-router",
+            "switch")),
+
     *section(
         "Guests of QEMU",
         Row("qemu-tcp-bridge", "on netdev ports: TCP / Linux bridge", guests_tcp, "gbit", "qemu-netdev",

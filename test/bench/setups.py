@@ -406,6 +406,58 @@ class Switch(Ours, Setup):
         self.serve(host)
 
 
+class Meeting(Ours, Setup):
+    """Two segments of two domains on one host, a guest in each, and what stands between:
+
+    open        a transparent junction that lets everything pass
+    controlled  one with rules, of which the connection that is measured needs one
+    gateway     an open junction with a gateway, and an IP subnet in each segment
+    router      no junction: a guest that routes, with an interface in each"""
+
+    def __init__(self, name, kind):
+        super().__init__(name)
+        self.kind = kind
+        self.routed = kind in ("gateway", "router")
+
+    def address(self, guest):
+        return "10.0.%d.%d" % (guest, guest + 1) if self.routed else super().address(guest)
+
+    def gateway(self, side):
+        return "10.0.%d.254" % side
+
+    def flows(self):
+        """Both entries of the matrix."""
+        if self.kind == "controlled":
+            rules = entries(entry(filter="arp"), entry(filter="ip", stateful=True))
+            return [entry(from_="alpha", to="beta", flow="controlled", allow=rules),
+                    entry(from_="beta", to="alpha", flow="controlled", allow=entries(entry(filter="arp")))]
+        return [entry(from_=one, to=two, flow="open") for one, two in (("alpha", "beta"), ("beta", "alpha"))]
+
+    def build(self):
+        host, names, more = self.host(), ("alpha", "beta"), {}
+        ports = [self.tap(number).replace("alpha", names[number], 1) for number in range(2)]
+        if self.kind == "router":
+            router = self.host("router")
+            ports += [entry(name="r%d" % number, type="tap", segment=names[number], ifname="eth%d" % number,
+                            netns=router, mtu=self.mtu) for number in range(2)]
+        else:
+            more["policy"] = self.flows()
+        if self.kind == "gateway":
+            sides = entries(*(entry(segment=names[side], address=self.gateway(side) + "/24") for side in range(2)))
+            more["junctions"] = [entry(name="between", segments='[ "alpha", "beta" ]', type="gateway", gateway=sides)]
+        self.configure(host, segments=[entry(name=name, domain=name) for name in names], ports=ports, **more)
+        self.serve(host)
+        if self.kind == "router":
+            for number in range(2):
+                lab.command("ip", "-n", router, "addr", "add", self.gateway(number) + "/24", "dev", "eth%d" % number)
+            lab.command("sysctl", "-qw", "net.ipv4.ip_forward=1", where=router)
+
+    def join(self, number):
+        super().join(number)
+        if self.routed:
+            lab.command("ip", "-n", self.guests[number], "route", "add", "default", "via", self.gateway(number))
+
+
 class SwitchWire(Ours, TwoHosts):
     """One segment on two hosts, with the encap and the uplink's keys of its row."""
 
@@ -544,6 +596,10 @@ DOT1Q = {"type": "dot1q", "vid": 102}
 # All of them by name; built when a row asks for it.
 SETUPS = {
     "switch": Switch,
+    "meet-open": lambda name: Meeting(name, "open"),
+    "meet-controlled": lambda name: Meeting(name, "controlled"),
+    "meet-gateway": lambda name: Meeting(name, "gateway"),
+    "meet-router": lambda name: Meeting(name, "router"),
     "few": SwitchMany,
     "many": lambda name: SwitchMany(name, 10000, 1000, 1000000),
     "million": lambda name: SwitchMany(name, 1, 2, 1000000),
