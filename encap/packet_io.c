@@ -12,12 +12,12 @@
 #include <linux/if_packet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "encap/gso.h"
 #include "encap/socket.h"
 #include "lib/log.h"
+#include "lib/machine.h"
 
 LOG_MODULE("packet");
 
@@ -80,20 +80,9 @@ int packet_socket_open(const struct packet_socket *want)
 	return fd;
 }
 
-/* Since Linux 6.2.
- * @syscall uname */
 bool packet_has_uso(void)
 {
-	unsigned long major, minor = 0;
-	struct utsname name;
-	char *rest;
-
-	if (uname(&name) < 0)
-		return false;
-	major = strtoul(name.release, &rest, 10);
-	if (*rest == '.')
-		minor = strtoul(rest + 1, NULL, 10);
-	return major > 6 || (major == 6 && minor >= 2);
+	return machine_kernel_is(6, 2);
 }
 
 /* ---- sending ---- */

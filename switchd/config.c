@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/machine.h"
 #include "switchd/port/port.h"
 
 #define CONFIG_SIZE_MAX (64u << 20) /* a file larger than this is a mistake */
@@ -577,9 +578,7 @@ static char *host_name(void)
 {
 	char buf[NAME_MAX_LEN + 1];
 
-	if (gethostname(buf, sizeof(buf)) < 0 && errno != ENAMETOOLONG)
-		buf[0] = '\0';
-	buf[sizeof(buf) - 1] = '\0';
+	(void)snprintf(buf, sizeof(buf), "%s", machine_host_name());
 	for (char *p = buf; *p; p++) {
 		char one[2] = {*p, '\0'};
 
@@ -666,7 +665,7 @@ static char *read_all(int fd, size_t *size)
 	return NULL;
 }
 
-/* @syscall openat newfstatat read close uname */
+/* @syscall openat newfstatat read close */
 static char *read_file(const char *path, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

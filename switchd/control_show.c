@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/control.h"
+#include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
 #include "switchd/snooping.h"
@@ -130,6 +131,16 @@ static json_t *traffic_json(const struct switchd *sw)
 	return object;
 }
 
+/* NULL: the kernel has no ring, or forbids it. */
+static json_t *bulk_json(const struct bulk *bulk)
+{
+	struct bulk_counters counters = bulk_counters(bulk);
+
+	return bulk ? json_pack("{s:I, s:I}", "calls", (json_int_t)counters.calls, "frames",
+				(json_int_t)counters.frames)
+		    : json_null();
+}
+
 void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
 	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
@@ -158,6 +169,7 @@ void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args
 				      "large_used", (int)pool.large_used, "large_max",
 				      (int)pool.large_max, "exhausted", (json_int_t)pool.exhausted,
 				      "copied", (json_int_t)pool.copied));
+	json_object_set_new(object, "bulk", bulk_json(sw->port_host.bulk));
 	json_object_set_new(object, "clients", integer(control.connections));
 	json_object_set_new(object, "requests", integer(control.requests));
 	ctl_ok(conn, object);

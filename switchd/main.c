@@ -30,6 +30,7 @@
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
 #include "switchd/notify.h"
+#include "switchd/port/bulk.h"
 #include "switchd/ports_links.h"
 #include "switchd/privileges.h"
 #include "switchd/rtnl.h"
@@ -415,6 +416,7 @@ static int serve(const char *config_file, struct desired *desired, bool takeover
 		return EXIT_FAILURE;
 	}
 	sw.port_host.rtnl = sw.rtnl;
+	sw.port_host.bulk = bulk_create();
 	notify_init(sw.loop);
 	take_from_systemd(&sw, &heritage);
 	start_watchers(&sw, &signals);

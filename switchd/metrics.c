@@ -9,6 +9,7 @@
 
 #include "switchd/control.h"
 #include "switchd/policy/conn.h"
+#include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
 
@@ -189,6 +190,7 @@ static void states(const struct switchd *sw, FILE *out, size_t k)
 static void process(const struct switchd *sw, FILE *out, size_t k)
 {
 	struct frame_pool_usage pool = frame_pool_usage(sw->pool);
+	struct bulk_counters bulk = bulk_counters(sw->port_host.bulk);
 	struct labels labels;
 
 	(void)k;
@@ -202,6 +204,10 @@ static void process(const struct switchd *sw, FILE *out, size_t k)
 	plain(out, "wakeups_total", sw->wakeups);
 	head(out, "working_wakeups_total", "counter", "Turns of the event loop with frames.");
 	plain(out, "working_wakeups_total", sw->work.wakeups);
+	head(out, "bulk_calls_total", "counter", "Calls that read or wrote many frames of a TAP.");
+	plain(out, "bulk_calls_total", bulk.calls);
+	head(out, "bulk_frames_total", "counter", "Frames that these calls read or wrote.");
+	plain(out, "bulk_frames_total", bulk.frames);
 	head(out, "frames_total", "counter", "Frames that these turns had.");
 	plain(out, "frames_total", sw->work.frames);
 	head(out, "segments_total", "counter", "The same, superframes by their segments.");

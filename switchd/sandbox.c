@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "lib/machine.h"
 
 LOG_MODULE("sandbox");
 
@@ -124,13 +125,14 @@ static int compare_nothing(const void *a, const void *b)
 	return 0;
 }
 
-/* Before glibc 2.37 qsort() asks for the size of the machine's memory, the first
- * time that it sorts more than a KiB. */
+/* What asks the kernel once and for all. Before glibc 2.37 qsort() asks for the size of the
+ * machine's memory, the first time that it sorts more than a KiB. */
 static void warm_up(void)
 {
 	static char big[2048];
 
 	qsort(big, sizeof(big), 1, compare_nothing);
+	(void)machine_host_name();
 }
 
 int sandbox_enter(struct err *err)

@@ -16,6 +16,7 @@
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
 #include "switchd/policy/conn.h"
+#include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
@@ -124,6 +125,7 @@ void switchd_fini(struct switchd *sw)
 	names_destroy(sw->port_names);
 	free(sw->segment_by_number);
 	free(sw->port_by_number);
+	bulk_destroy(sw->port_host.bulk);
 	frame_pool_destroy(sw->pool);
 	if (sw->loop)
 		ev_loop_destroy(sw->loop);

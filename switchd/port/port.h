@@ -20,6 +20,7 @@
 #include "lib/stats.h"
 #include "switchd/config.h"
 
+struct bulk;
 struct ev_loop;
 struct json_t;
 struct port;
@@ -31,6 +32,7 @@ struct trunk;
 struct port_host {
 	struct ev_loop *loop;
 	struct frame_pool *pool;
+	struct bulk *bulk; /* many reads or writes at once; NULL: not here */
 	struct rtnl *rtnl; /* to name, move and raise interfaces */
 	/* Tells what this switchd did to the system from what another did, also
 	 * after a restart. */

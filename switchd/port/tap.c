@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "switchd/port/tap.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -12,13 +11,11 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "encap/gso.h"
 #include "lib/log.h"
-#include "lib/revive.h"
-#include "lib/vnet.h"
+#include "switchd/port/tap_impl.h"
 #include "switchd/rtnl.h"
 
 LOG_MODULE("tap");
@@ -35,19 +32,6 @@ LOG_MODULE("tap");
 /* Smallest and largest MTU of an Ethernet TAP: tun_net_init() in the kernel. */
 #define TAP_MTU_MIN 68
 #define TAP_MTU_MAX 65521
-
-#define HEADER_LEN sizeof(struct vnet_header)
-
-static_assert(HEADER_LEN <= FRAME_HEADROOM, "the virtio-net header is read into the headroom");
-
-struct tap {
-	struct port *port;
-	ev_io io;
-	int fd;
-	bool host_port; /* still in our own namespace: MTU can follow the segment's */
-	bool write_failed;
-	unsigned ifindex;
-};
 
 /* clang-format off */
 static const struct conf_key tap_keys[] = {
@@ -117,118 +101,6 @@ static bool tap_conflict(const struct port_conf *a, const struct port_conf *b)
 static const char *tap_interface(const struct port_conf *conf)
 {
 	return conf_of(conf)->netns ? NULL : ifname_of(conf_of(conf));
-}
-
-/* ---- traffic ---- */
-
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct tap *tap = io->data;
-	struct port *port = tap->port;
-	struct frame_batch batch = {.count = 0};
-	unsigned segments = 0;
-	int error = 0;
-
-	revive(loop, io, events);
-	while (!frame_batch_full(&batch) && segments < PORT_READ_SEGMENTS) {
-		struct frame *frame = frame_alloc(port->host->pool, FRAME_LARGE);
-		ssize_t n;
-
-		/* What is queued is sent before the loop comes back here. */
-		if (!frame)
-			break;
-		n = read(tap->fd, frame->data - HEADER_LEN,
-			 HEADER_LEN + FRAME_LARGE); /* @syscall read */
-		if (n < (ssize_t)HEADER_LEN) {
-			error = n < 0 ? errno : 0;
-			frame_free(frame);
-			if (n >= 0 || error == EINTR)
-				continue;
-			break;
-		}
-		frame->len = (uint32_t)((size_t)n - HEADER_LEN);
-		frame->origin = &port->stats;
-		if (!vnet_read(frame->data - HEADER_LEN, frame)) {
-			port->stats.rx_frames++;
-			frame_drop(frame, REASON_BAD_OFFLOAD);
-			continue;
-		}
-		segments += offload_segments(frame);
-		frame_batch_add(&batch, frame);
-	}
-	if (batch.count)
-		port->host->receive(port, &batch);
-	if (error && error != EAGAIN)
-		port->host->lost(port, strerror(error));
-}
-
-static void note_write(struct port *port, int error)
-{
-	struct tap *tap = port->state;
-	bool failed = error == EIO;
-
-	if (failed == tap->write_failed)
-		return;
-	tap->write_failed = failed;
-	port->up = !failed;
-	(void)snprintf(port->why, sizeof(port->why), "%s",
-		       failed ? "the guest has set its interface down" : "");
-	port->host->changed(port);
-}
-
-/*
- * One frame behind its virtio-net header, which goes in front of the bytes where there is
- * room: the kernel takes one run of bytes with less ado than two.
- *
- * @syscall write writev
- */
-static ssize_t write_frame(int fd, struct frame *frame)
-{
-	struct vnet_header hdr;
-	uint8_t *start;
-	ssize_t n;
-
-	vnet_write(frame, 0, &hdr);
-	start = frame_push(frame, sizeof(hdr));
-	if (start)
-		memcpy(start, &hdr, sizeof(hdr));
-	do {
-		if (start)
-			n = write(fd, start, frame->len);
-		else
-			n = writev(fd,
-				   (struct iovec[]){{&hdr, sizeof(hdr)}, {frame->data, frame->len}},
-				   2);
-	} while (n < 0 && errno == EINTR);
-	return n;
-}
-
-static void tap_send(struct port *port, struct frame_batch *batch)
-{
-	struct tap *tap = port->state;
-
-	for (unsigned i = 0; i < batch->count; i++) {
-		struct frame *frame = batch->frame[i];
-		unsigned segments = offload_segments(frame);
-		uint32_t len = frame->len;
-
-		if (write_frame(tap->fd, frame) >= 0) {
-			port->stats.tx_frames++;
-			port->stats.tx_bytes += len;
-			port->stats.tx_segments += segments;
-			if (tap->write_failed)
-				note_write(port, 0);
-		} else if (errno == EINVAL) {
-			port->stats.tx_drops[REASON_BAD_OFFLOAD]++;
-		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-			port->stats.tx_drops[REASON_QUEUE_FULL]++;
-		} else {
-			port->stats.tx_drops[REASON_LINK_DOWN]++;
-			note_write(port, errno);
-		}
-		frame_free(frame);
-	}
-	batch->count = 0;
 }
 
 /* ---- life ---- */
@@ -328,7 +200,7 @@ static void start_reading(struct port *port, struct tap *tap)
 	struct ifreq ifr;
 
 	tap->port = port;
-	ev_io_init(&tap->io, on_readable, tap->fd, EV_READ);
+	ev_io_init(&tap->io, tap_readable, tap->fd, EV_READ);
 	tap->io.data = tap;
 	ev_io_start(port->host->loop, &tap->io);
 	port->state = tap;
@@ -404,7 +276,7 @@ static void tap_mtu_changed(struct port *port)
 static int examine(int fd)
 {
 	const unsigned want = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	int header = (int)HEADER_LEN, flags = fcntl(fd, F_GETFL); /* @syscall fcntl */
+	int header = (int)TAP_HEADER_LEN, flags = fcntl(fd, F_GETFL); /* @syscall fcntl */
 	struct ifreq ifr;
 	struct stat st;
 

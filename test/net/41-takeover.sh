@@ -185,8 +185,10 @@ background hostA "$PYTHON" "$HERE/sockguest.py" halves "$S/half" "$LAB/middle" >
 half=$LAB_LAST
 wait_until 10 grep -q half "$LAB/half.out"
 check "a peer that says half a frame is there" wait_until 5 is half up
+told=0
 fills() { # a slow machine loses some of it before it comes to the switch
-	on vm1 "$PYTHON" "$HERE/sockguest.py" shout eth0 12000
+	on vm1 "$PYTHON" "$HERE/sockguest.py" shout eth0 12000 "$told"
+	told=$((told + 12000))
 	[ "$(port_drops hostA half queue_full tx)" -gt 0 ]
 }
 check "one that reads nothing gets no more" wait_until 20 fills

@@ -210,11 +210,11 @@ def halves(at, middle):
         print("frames", count, flush=True)
 
 
-def shout(interface, count):
+def shout(interface, count, first=0):
     """Broadcasts numbered frames."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sock.bind((interface, 0))
-    for number in range(int(count)):
+    for number in range(int(first), int(first) + int(count)):
         sock.send(FRAME[:14] + struct.pack(">I", number) + bytes(996))
 
 
