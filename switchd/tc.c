@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "switchd/tc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "switchd/rtnl_impl.h"
+
+#define QDISC_HANDLE TC_H_MAKE(TC_H_CLSACT, 0)
+
+static uint32_t priority_and_type(uint16_t priority)
+{
+	return TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL));
+}
+
+static struct nlmsghdr *put_request(char *buf, uint16_t type, uint16_t flags, unsigned ifindex,
+				    uint32_t parent, struct tcmsg **tcm)
+{
+	struct nlmsghdr *nlh = rtnl_put_header(buf, type, flags, sizeof(**tcm), (void **)tcm);
+
+	(*tcm)->tcm_ifindex = (int)ifindex;
+	(*tcm)->tcm_parent = parent;
+	return nlh;
+}
+
+/* ---- qdiscs ---- */
+
+/* 0; 1 if there is a clsact qdisc already; or negative errno. */
+static int add_qdisc(struct rtnl *rtnl, unsigned ifindex, struct err *err)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct tcmsg *tcm;
+	struct nlmsghdr *nlh = put_request(buf, RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+					   ifindex, TC_H_CLSACT, &tcm);
+
+	tcm->tcm_handle = QDISC_HANDLE;
+	mnl_attr_put_strz(nlh, TCA_KIND, "clsact");
+	return rtnl_transact(rtnl, nlh, NULL, NULL, err);
+}
+
+void tc_del_qdisc(struct rtnl *rtnl, unsigned ifindex)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct tcmsg *tcm;
+	struct nlmsghdr *nlh =
+	    put_request(buf, RTM_DELQDISC, NLM_F_ACK, ifindex, TC_H_CLSACT, &tcm);
+
+	tcm->tcm_handle = QDISC_HANDLE;
+	(void)rtnl_transact(rtnl, nlh, NULL, NULL, NULL);
+}
+
+/* Notes interfaces with a clsact qdisc. */
+static int on_qdisc(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	struct tc_qdiscs *list = arg;
+	const struct nlattr *attr;
+	bool clsact = false;
+
+	rtnl_each_attr(attr, nlh, sizeof(*tcm))
+	{
+		if (mnl_attr_get_type(attr) == TCA_KIND &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			clsact = strcmp(mnl_attr_get_str(attr), "clsact") == 0;
+	}
+	if (!clsact || (list->only && list->only != (unsigned)tcm->tcm_ifindex))
+		return MNL_CB_OK;
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 16;
+		unsigned *grown = realloc(list->ifindex, room * sizeof(*grown));
+
+		if (!grown)
+			return MNL_CB_OK;
+		list->ifindex = grown;
+		list->room = room;
+	}
+	list->ifindex[list->count++] = (unsigned)tcm->tcm_ifindex;
+	return MNL_CB_OK;
+}
+
+int tc_list_qdiscs(struct rtnl *rtnl, unsigned only, struct tc_qdiscs *list)
+{
+	int ret = -EINTR;
+
+	memset(list, 0, sizeof(*list));
+	list->only = only;
+	for (int tries = 0; ret == -EINTR && tries < 5; tries++) {
+		char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+		struct tcmsg *tcm;
+
+		list->count = 0;
+		ret = rtnl_transact(rtnl, put_request(buf, RTM_GETQDISC, NLM_F_DUMP, only, 0, &tcm),
+				    on_qdisc, list, NULL);
+	}
+	return ret;
+}
+
+int tc_need_qdisc(struct rtnl *rtnl, unsigned ifindex, bool *added, struct err *err)
+{
+	int ret = add_qdisc(rtnl, ifindex, err);
+	struct tc_qdiscs list;
+
+	*added = ret == 0;
+	if (ret != -EEXIST)
+		return ret;
+	ret = tc_list_qdiscs(rtnl, ifindex, &list);
+	free(list.ifindex);
+	if (ret < 0)
+		return ret;
+	if (list.count == 0)
+		return err_set(err, EEXIST, "somebody else has a tc ingress qdisc there");
+	return 0;
+}
+
+/* ---- filters ---- */
+
+struct search {
+	const struct tc_filter *kind;
+	bool one; /* of the instance alone */
+	struct tc_seen *seen;
+};
+
+/* Whether these are the options of such a filter. */
+static bool read_program(const struct nlattr *options, const struct search *search)
+{
+	struct tc_seen *seen = search->seen;
+	struct sock_filter code[TC_MARK_LEN];
+	const struct nlattr *attr;
+
+	rtnl_each_nested(attr, options)
+	{
+		if (mnl_attr_get_type(attr) != TCA_BPF_OPS ||
+		    mnl_attr_get_payload_len(attr) <= sizeof(code))
+			continue;
+		memcpy(code, mnl_attr_get_payload(attr), sizeof(code));
+		if (code[0].code != (BPF_LD | BPF_IMM) || code[0].k != search->kind->magic ||
+		    (search->one && code[1].k != search->kind->instance))
+			continue;
+		seen->instance = code[1].k;
+		seen->former = code[2].k;
+		return true;
+	}
+	return false;
+}
+
+static int on_filter(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *attr, *options = NULL;
+	struct search *search = arg;
+	bool bpf = false;
+
+	/* One without a handle only heads those of its priority. */
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || tcm->tcm_handle == 0)
+		return MNL_CB_OK;
+	rtnl_each_attr(attr, nlh, sizeof(*tcm))
+	{
+		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
+			options = attr;
+		else if (mnl_attr_get_type(attr) == TCA_KIND &&
+			 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			bpf = strcmp(mnl_attr_get_str(attr), "bpf") == 0;
+	}
+	if (bpf && options && tcm->tcm_info == priority_and_type(search->kind->priority) &&
+	    read_program(options, search)) {
+		search->seen->found = true;
+		search->seen->handle = tcm->tcm_handle;
+	} else {
+		search->seen->others++;
+	}
+	return MNL_CB_OK;
+}
+
+static int look(struct rtnl *rtnl, const struct tc_filter *kind, bool one, struct tc_seen *seen)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct search search = {kind, one, seen};
+	struct tcmsg *tcm;
+
+	memset(seen, 0, sizeof(*seen));
+	return rtnl_transact(
+	    rtnl, put_request(buf, RTM_GETTFILTER, NLM_F_DUMP, kind->ifindex, kind->side, &tcm),
+	    on_filter, &search, NULL);
+}
+
+int tc_look(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *seen)
+{
+	return look(rtnl, kind, false, seen);
+}
+
+int tc_look_for(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *seen)
+{
+	return look(rtnl, kind, true, seen);
+}
+
+int tc_add(struct rtnl *rtnl, const struct tc_filter *filter, const struct sock_filter *program,
+	   unsigned count, bool replace, struct err *err)
+{
+	const struct sock_filter mark[TC_MARK_LEN] = {
+	    BPF_STMT(BPF_LD | BPF_IMM, filter->magic),
+	    BPF_STMT(BPF_LD | BPF_IMM, filter->instance),
+	    BPF_STMT(BPF_LD | BPF_IMM, filter->former),
+	};
+	struct sock_filter code[TC_MARK_LEN + TC_PROGRAM_MAX];
+	char buf[512 + sizeof(code)] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlattr *options;
+	struct nlmsghdr *nlh;
+	struct tcmsg *tcm;
+
+	if (count > TC_PROGRAM_MAX)
+		return -E2BIG;
+	memcpy(code, mark, sizeof(mark));
+	memcpy(code + TC_MARK_LEN, program, count * sizeof(*program));
+	nlh = put_request(buf, RTM_NEWTFILTER,
+			  (uint16_t)(NLM_F_ACK | NLM_F_CREATE | (replace ? 0 : NLM_F_EXCL)),
+			  filter->ifindex, filter->side, &tcm);
+	tcm->tcm_handle = filter->handle;
+	tcm->tcm_info = priority_and_type(filter->priority);
+	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	mnl_attr_put_u16(nlh, TCA_BPF_OPS_LEN, (uint16_t)(TC_MARK_LEN + count));
+	mnl_attr_put(nlh, TCA_BPF_OPS, (TC_MARK_LEN + count) * sizeof(*code), code);
+	mnl_attr_put_u32(nlh, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(nlh, options);
+	return rtnl_transact(rtnl, nlh, NULL, NULL, err);
+}
+
+void tc_del(struct rtnl *rtnl, const struct tc_filter *filter)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct tcmsg *tcm;
+	struct nlmsghdr *nlh =
+	    put_request(buf, RTM_DELTFILTER, NLM_F_ACK, filter->ifindex, filter->side, &tcm);
+
+	tcm->tcm_handle = filter->handle;
+	tcm->tcm_info = priority_and_type(filter->priority);
+	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	(void)rtnl_transact(rtnl, nlh, NULL, NULL, NULL);
+}
