@@ -5,12 +5,14 @@
 
 #include "encap/dot1q.h"
 #include "encap/etherip.h"
+#include "encap/macrewrite.h"
 #include "encap/vxlan.h"
 
 static const struct encap_ops *const backends[ENCAP_KINDS] = {
     [ENCAP_ETHERIP] = &etherip_ops,
     [ENCAP_DOT1Q] = &dot1q_ops,
     [ENCAP_VXLAN] = &vxlan_ops,
+    [ENCAP_MACREWRITE] = &macrewrite_ops,
 };
 
 const struct encap_ops *encap_at(enum encap_kind kind)

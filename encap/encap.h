@@ -25,6 +25,7 @@ struct ev_loop;
 struct encap;
 struct encap_host;
 struct json_t;
+struct sock_filter;
 
 #define ENCAP_UPLINK_PREFIXES 16u
 
@@ -45,7 +46,7 @@ struct encap_uplink {
 };
 
 /* The types of backends, to index what is kept for each. */
-enum encap_kind { ENCAP_ETHERIP, ENCAP_DOT1Q, ENCAP_VXLAN, ENCAP_KINDS };
+enum encap_kind { ENCAP_ETHERIP, ENCAP_DOT1Q, ENCAP_VXLAN, ENCAP_MACREWRITE, ENCAP_KINDS };
 
 enum encap_oversize { OVERSIZE_CLIP, OVERSIZE_FRAGMENT, OVERSIZE_DROP };
 
@@ -68,6 +69,18 @@ struct encap_host {
 	 */
 	bool (*next_hop)(struct encap_host *host, const struct encap_uplink *uplink,
 			 const struct ipaddr *dst, struct mac *mac);
+	/* A station is behind `peer`, as a control message said that no guest gets to see.
+	 * May be NULL. */
+	void (*learn)(struct encap *encap, const struct mac *mac, const struct ipaddr *peer);
+	/*
+	 * Keeps what arrives on an uplink's interface from the host's own stack where the
+	 * program, of `count` instructions, says so by returning anything but 0; packet
+	 * sockets hear it all the same. One for each uplink: another replaces it, and
+	 * `count` 0 ends it. What a process leaves behind that was killed, the next one
+	 * finds. 0 or negative errno with a message. May be NULL: nothing is kept.
+	 */
+	int (*hide)(struct encap_host *host, const struct encap_uplink *uplink,
+		    const struct sock_filter *program, unsigned count, struct err *err);
 	/* For each type, counters for what belongs to no encap (unknown
 	 * identifiers, bad versions). */
 	struct stats *stray;
@@ -109,6 +122,7 @@ struct encap {
 	uint16_t network_id;	       /* the segment's `id` */
 	const char *segment_name;
 	bool inner_tags;	      /* the segment passes tagged frames: keep room for one tag */
+	bool routed;		      /* the host's: a gateway judges what other subnets send */
 	bool merge;		      /* the host's: make superframes of what arrives, if you can */
 	bool clamp_mss;		      /* set by open from its configuration */
 	unsigned lacks;		      /* set by open: OFFLOAD_ bits of its ops that are not here */
@@ -137,6 +151,9 @@ struct encap_ops {
 
 	/* Whether the backend addresses hosts: locations then have a remote. */
 	bool has_hosts;
+
+	/* Whether a segment can have no other encap beside one of these. */
+	bool alone;
 
 	/* Whether frames that are longer than room() cannot be sent at all. */
 	bool no_fragments;
@@ -188,6 +205,14 @@ struct encap_ops {
 	 * dropped (the caller still owns it). push needs the frame's headroom. */
 	enum reason (*push)(const struct encap *encap, struct frame *frame);
 	enum reason (*pop)(const struct encap *encap, struct frame *frame);
+
+	/*
+	 * A frame that a local port has sent, before it goes anywhere: whether segments of
+	 * this type may have such at all, and a look at who it is from. REASON_NONE, or why
+	 * it is dropped. Notes the frame's layers. `port` is the port's number; with `dry`
+	 * nothing else changes. NULL: anything may pass.
+	 */
+	enum reason (*hear)(struct encap *encap, struct frame *frame, uint32_t port, bool dry);
 
 	/* Sends pushed frames, each to its `peer` or, if unset, to everybody in
 	 * the segment. Owns the batch whatever happens: frees every frame and

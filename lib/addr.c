@@ -68,6 +68,22 @@ const char *mac_format(const struct mac *mac, char buf[MAC_STRLEN])
 	return buf;
 }
 
+struct ipaddr ipaddr_of_mac(const struct mac *mac)
+{
+	struct ipaddr addr = {.family = AF_PACKET};
+
+	memcpy(addr.bytes, mac->octet, MAC_LEN);
+	return addr;
+}
+
+bool ipaddr_to_mac(const struct ipaddr *addr, struct mac *mac)
+{
+	if (addr->family != AF_PACKET)
+		return false;
+	memcpy(mac->octet, addr->bytes, MAC_LEN);
+	return true;
+}
+
 struct ipaddr ipaddr_v4(struct in_addr v4)
 {
 	struct ipaddr addr;
@@ -118,6 +134,10 @@ int ipaddr_parse(const char *text, struct ipaddr *addr)
 
 const char *ipaddr_format(const struct ipaddr *addr, char buf[ADDR_STRLEN])
 {
+	struct mac mac;
+
+	if (ipaddr_to_mac(addr, &mac))
+		return mac_format(&mac, buf);
 	if (!ipaddr_is_set(addr) || !inet_ntop(addr->family, addr->bytes, buf, ADDR_STRLEN))
 		(void)snprintf(buf, ADDR_STRLEN, "none");
 	return buf;

@@ -22,10 +22,12 @@ struct mac {
 
 /*
  * An IPv4 or IPv6 address in network byte order; family 0 is "none". Bytes that
- * a family does not use are zero, so that two can be compared as memory.
+ * a family does not use are zero, so that two can be compared as memory. A host that
+ * is known by its MAC address alone is of family AF_PACKET: as a location only,
+ * never where IP addresses are read or written.
  */
 struct ipaddr {
-	uint16_t family; /* AF_INET, AF_INET6 or 0 */
+	uint16_t family; /* AF_INET, AF_INET6, AF_PACKET or 0 */
 	uint16_t pad;
 	union {
 		struct in_addr v4;
@@ -69,6 +71,10 @@ static inline bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* A host by its MAC address, and that address of one that is (else false). */
+struct ipaddr ipaddr_of_mac(const struct mac *mac);
+bool ipaddr_to_mac(const struct ipaddr *addr, struct mac *mac);
+
 struct ipaddr ipaddr_v4(struct in_addr v4);
 struct ipaddr ipaddr_v6(const struct in6_addr *v6);
 bool ipaddr_is_multicast(const struct ipaddr *addr);
@@ -76,6 +82,8 @@ bool ipaddr_is_unspecified(const struct ipaddr *addr);
 
 /* A numeric address of either family, never a name. 0, or -EINVAL. */
 int ipaddr_parse(const char *text, struct ipaddr *addr);
+
+/* Of any family, as a location is written: a MAC address, too. */
 const char *ipaddr_format(const struct ipaddr *addr, char buf[ADDR_STRLEN]);
 
 /* Fills a socket address (port 0) and returns its length. */

@@ -116,7 +116,7 @@ static const struct conf_schema *variant_missing(const char *type, const char *c
 
 static const struct conf_schema *encap_variant(const char *type, struct err *err)
 {
-	static const char *const later[] = {"macrewrite", "substrate", NULL};
+	static const char *const later[] = {"substrate", NULL};
 	const struct encap_ops *ops = encap_find(type);
 
 	return ops ? ops->schema : variant_missing(type, later, err);

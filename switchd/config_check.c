@@ -176,6 +176,11 @@ static bool check_encap(const struct check *check, const struct segment_conf *se
 		return conf_fail(conf, check->err,
 				 "segment \"%s\": %s encap: there is no uplink \"%.63s\"",
 				 segment->name, conf->type, conf->uplink);
+	if (ops->alone && segment->encaps.count > 1)
+		return conf_fail(conf, check->err,
+				 "segment \"%s\": %s encap: there is another, and beside this type "
+				 "there can be none",
+				 segment->name, conf->type);
 	if (ops->check && ops->check(conf, segment->id, &said) < 0)
 		return fail_part(check, DESIRED_SEGMENT, (const void *)segment, &conf->head, &said);
 	return true;

@@ -190,19 +190,41 @@ static enum reason check_sanity(struct pass *p)
 
 static enum reason check_admission(struct pass *p)
 {
+	const struct port_conf *conf;
+	struct port_conf strict;
 	enum reason reason;
 
 	if (!p->port)
 		return relay_admits(p->se) ? REASON_NONE : REASON_STANDBY;
-	if (!admission_applies(p->port->conf)) {
-		step(p, "admission", "port %s is open to every address", p->port->conf->name);
+	conf = p->port->conf;
+	if (!admission_applies(conf)) {
+		step(p, "admission", "port %s is open to every address", conf->name);
 		return REASON_NONE;
 	}
 	if (!packet_parse(p->frame, &p->packet))
 		return REASON_TOO_SHORT;
-	reason = admission_check(p->port->conf, mac_is_zero(&p->port->mac) ? NULL : &p->port->mac,
-				 p->frame, &p->packet);
+	if (p->segment->hearer && conf->addresses.count) { /* which believes what ARP says */
+		strict = *conf;
+		strict.guard.arp = true;
+		conf = &strict;
+	}
+	reason = admission_check(conf, mac_is_zero(&p->port->mac) ? NULL : &p->port->mac, p->frame,
+				 &p->packet);
 	step(p, "admission", "%s", reason == REASON_NONE ? "allowed" : reason_text(reason));
+	return reason;
+}
+
+/* What a guest sends into a segment whose encapsulation carries not everything. */
+static enum reason let_hear(struct pass *p)
+{
+	struct segment_encap *hearer = p->port ? p->segment->hearer : NULL;
+	enum reason reason;
+
+	if (!hearer || !hearer->open)
+		return REASON_NONE;
+	reason = hearer->encap.ops->hear(&hearer->encap, p->frame, p->port->number, p->trace);
+	step(p, "admission", "encap %s: %s", hearer->encap.ops->type,
+	     reason == REASON_NONE ? "carries it" : reason_text(reason));
 	return reason;
 }
 
@@ -490,6 +512,8 @@ static enum reason run(struct pass *p)
 	if (!p->trace)
 		capture_segment(p->segment, p->frame);
 	reason = check_admission(p);
+	if (reason == REASON_NONE)
+		reason = let_hear(p);
 	if (reason != REASON_NONE)
 		return reason;
 	reason = learn_source(p);

@@ -352,8 +352,10 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 	ret = commit(sw, desired, err);
 	if (ret < 0)
 		return ret;
-	if (!heritage->asked)
+	if (!heritage->asked) {
 		ports_recover(sw);
+		uplinks_recover(sw);
+	}
 	prepare_state(heritage);
 	user = sw->desired.user;
 	if (user[0]) {

@@ -284,6 +284,18 @@ static const char *text_of(struct saved *saved, const json_t *json, const char *
 	return text;
 }
 
+/* A host by its IP address, or by its MAC address. */
+static bool read_peer(const char *text, struct ipaddr *peer)
+{
+	struct mac mac;
+
+	if (mac_parse(text, &mac) == 0)
+		*peer = ipaddr_of_mac(&mac);
+	else if (ipaddr_parse(text, peer) < 0)
+		return false;
+	return true;
+}
+
 static int fail(struct err *err, const char *what)
 {
 	return err_set(err, EINVAL, "the saved state is not as this version writes it: %s", what);
@@ -314,7 +326,7 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	entry.wan = json_is_true(json_object_get(json, "wan"));
 	if (!entry.segment || (!entry.port && !(entry.encap && entry.uplink)))
 		return fail(err, "an FDB entry without a place");
-	if (json_object_get(json, "peer") && (!peer || ipaddr_parse(peer, &entry.peer) < 0))
+	if (json_object_get(json, "peer") && (!peer || !read_peer(peer, &entry.peer)))
 		return fail(err, "a peer without an address");
 	if (saved->count == saved->room) {
 		size_t room = saved->room ? saved->room * 2 : 256;

@@ -221,6 +221,15 @@ static struct segment_encap *take_same(struct segment *segment, const struct enc
 	return NULL;
 }
 
+static void update_hearer(struct segment *segment)
+{
+	segment->hearer = NULL;
+	for (size_t i = 0; i < segment->encap_count; i++) {
+		if (segment->encaps[i]->encap.ops->hear)
+			segment->hearer = segment->encaps[i];
+	}
+}
+
 /* Brings the encaps in line with segment->conf: those that say the same stay, in
  * whatever order they are now; of the others some change and some go. */
 static int update_encaps(struct segment *segment)
@@ -260,6 +269,7 @@ static int update_encaps(struct segment *segment)
 	free(segment->encaps);
 	segment->encaps = encaps;
 	segment->encap_count = made;
+	update_hearer(segment);
 	ret = relay_update(segment) < 0 ? -ENOMEM : ret;
 	segment->unfinished = ret < 0 || made < count;
 	return segment->unfinished ? -ENOMEM : 0;
@@ -277,6 +287,7 @@ void segment_encaps_close(struct uplink *uplink)
 			segment->encaps[i] = segment->encaps[--segment->encap_count];
 			break;
 		}
+		update_hearer(segment);
 		encap_destroy(se);
 		(void)relay_update(segment); /* which makes none now */
 		segment_update_mtu(segment);

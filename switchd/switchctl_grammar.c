@@ -153,9 +153,9 @@ static const char *const segment_keys[] = {"id",	   "domain",   "ageing",   "fdb
 					   "storm",	   "relay_id", "encap",	   NULL};
 
 static const char *const encap_keys[] = {
-    "encap",	 "uplink",     "relay", "group",    "peers",	 "sources", "nibbles",
-    "ttl",	 "transport",  "port",	"oversize", "clamp_mss", "vid",	    "priority",
-    "outer_vid", "outer_tpid", "mvrp",	"gvrp",	    "vni",	 NULL};
+    "encap",	 "uplink", "relay",    "group",	    "peers",  "sources",  "nibbles",   "ttl",
+    "transport", "port",   "oversize", "clamp_mss", "vid",    "priority", "outer_vid", "outer_tpid",
+    "mvrp",	 "gvrp",   "vni",      "farm",	    "subnet", "prefix",	  "gateway",   NULL};
 
 /* One VID=SEGMENT, which is not ended by a NUL, into a list. */
 static int put_vlan(json_t *list, const char *item, size_t len, struct err *err)
@@ -255,7 +255,8 @@ static int parse_segment_add(struct cli_call *call, char *const *words, struct e
 			continue;
 		}
 		if (!words[1]) {
-			rc = err_set(err, EINVAL, "'encap' needs a type: etherip, dot1q or vxlan");
+			rc = err_set(err, EINVAL,
+				     "'encap' needs a type: etherip, dot1q, vxlan or macrewrite");
 			break;
 		}
 		encap = json_object();

@@ -214,7 +214,8 @@ static void show_port(json_t *item)
 static void show_segment(json_t *item)
 {
 	static const char *const keys[] = {"id", "domain", "mtu", "ports", "owner", NULL};
-	static const char *const encap_keys[] = {"group", "peers", "vid", NULL};
+	static const char *const encap_keys[] = {"group",  "peers",  "vid", "farm",
+						 "subnet", "prefix", NULL};
 	static const char *const fdb_keys[] = {"entries", "max",   "learned", "expired",
 					       "evicted", "moved", NULL};
 	json_t *encaps = take(item, "encap"), *fdb = take(item, "fdb"), *encap;
@@ -259,7 +260,8 @@ static void show_uplink(json_t *item)
 
 static void show_encap(json_t *item)
 {
-	static const char *const keys[] = {"group", "peers", "vid", NULL};
+	static const char *const keys[] = {"group",  "peers",  "vid", "farm",
+					   "subnet", "prefix", NULL};
 	json_t *stats = take(item, "stats");
 
 	/* The last may stand for what belongs to no segment here. */

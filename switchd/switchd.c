@@ -13,6 +13,7 @@
 #include "switchd/commit.h"
 #include "switchd/events.h"
 #include "switchd/forward.h"
+#include "switchd/hide.h"
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
 #include "switchd/policy/conn.h"
@@ -53,6 +54,30 @@ static bool next_hop(struct encap_host *host, const struct encap_uplink *uplink,
 	return sw->nexthops && nexthops_get(sw->nexthops, host, uplink, dst, mac);
 }
 
+/* A station that says so must be one that a frame could come from. */
+static void learn(struct encap *encap, const struct mac *mac, const struct ipaddr *peer)
+{
+	struct segment *segment = encap->segment;
+	const struct fdb_where where = {.side = encap->side, .remote = *peer};
+
+	if (!mac_is_group(mac) && !mac_is_zero(mac))
+		(void)fdb_learn(segment->sw->fdb, segment->number, mac, &where, segment->sw->now);
+}
+
+static int hide(struct encap_host *host, const struct encap_uplink *uplink,
+		const struct sock_filter *program, unsigned count, struct err *err)
+{
+	const struct switchd *sw = container_of(host, struct switchd, encap_host);
+	const uint32_t instance = sw->port_host.instance;
+
+	if (!sw->rtnl)
+		return 0;
+	if (count)
+		return hide_put(sw->rtnl, uplink->ifindex, instance, program, count, err);
+	hide_end(sw->rtnl, uplink->ifindex, instance);
+	return 0;
+}
+
 int switchd_init(struct switchd *sw, const char *config_file)
 {
 	const struct conn_limits limits = {.max = CONNECTIONS_MAX};
@@ -90,6 +115,8 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->encap_host.pool = sw->pool;
 	sw->encap_host.deliver = forward_from_encap;
 	sw->encap_host.next_hop = next_hop;
+	sw->encap_host.learn = learn;
+	sw->encap_host.hide = hide;
 	sw->encap_host.stray = sw->stray;
 	sw->port_host.loop = sw->loop;
 	sw->port_host.pool = sw->pool;

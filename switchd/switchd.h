@@ -74,6 +74,7 @@ struct segment {
 	struct list ports; /* of struct membership */
 	struct segment_encap **encaps;
 	size_t encap_count;
+	struct segment_encap *hearer; /* that looks at what guests send; NULL: none does */
 	bool unfinished;      /* there was no memory for all its encaps: the next commit goes on */
 	struct list captures; /* of struct capture */
 	struct relay *relay;  /* NULL: it is none, and has heard of none */

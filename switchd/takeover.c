@@ -16,6 +16,7 @@
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
+#include "switchd/uplink.h"
 
 LOG_MODULE("takeover");
 
@@ -411,6 +412,7 @@ static void go_on(struct switchd *sw)
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 	ports_recover(sw);
+	uplinks_recover(sw);
 }
 
 int takeover_hand_over(struct switchd *sw)
@@ -669,6 +671,7 @@ static void predecessor_is_gone(struct switchd *sw)
 	list_for_each (&sw->ports, it)
 		port_retry(container_of(it, struct port_runtime, link)->port);
 	ports_recover(sw);
+	uplinks_recover(sw);
 }
 
 static void on_gone(struct ev_loop *loop, ev_io *io, int events)

@@ -10,6 +10,7 @@
 #include "lib/names.h"
 #include "switchd/announce.h"
 #include "switchd/events.h"
+#include "switchd/hide.h"
 #include "switchd/relay.h"
 #include "switchd/rtnl.h"
 #include "switchd/segment.h"
@@ -235,4 +236,27 @@ void uplinks_refresh(struct switchd *sw)
 	sw->uplinks_unseen = false;
 	list_for_each (&sw->uplinks, it)
 		uplink_refresh(container_of(it, struct uplink, link));
+}
+
+static bool hides(void *arg, unsigned ifindex)
+{
+	const struct switchd *sw = arg;
+
+	list_for_each (&sw->uplinks, it) {
+		const struct uplink *uplink = container_of(it, struct uplink, link);
+
+		if (uplink->view.ifindex != ifindex)
+			continue;
+		list_for_each (&uplink->encaps, at) {
+			if (container_of(at, struct segment_encap, by_uplink)->encap.ops->kind ==
+			    ENCAP_MACREWRITE)
+				return true;
+		}
+	}
+	return false;
+}
+
+void uplinks_recover(struct switchd *sw)
+{
+	hide_recover(sw->rtnl, sw->port_host.instance, hides, sw);
 }

@@ -23,4 +23,8 @@ void uplink_refresh(struct uplink *uplink);
 /* The same for all. */
 void uplinks_refresh(struct switchd *sw);
 
+/* Lets the host's stack hear again what a former process kept from it, where no encap does
+ * so now. */
+void uplinks_recover(struct switchd *sw);
+
 #endif
