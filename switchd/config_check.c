@@ -637,11 +637,14 @@ static void warn_of_relays(const struct desired *desired, const struct desired *
 
 	for (size_t i = 0; i < desired->segments.count; i++) {
 		const struct segment_conf *segment = &segments[i];
-		const struct segment_conf *was =
-		    former ? desired_segment(former, segment->name) : NULL;
 		const struct encap_conf *wan = local_wan(segment);
+		const bool unlimited = unlimited_relay(segment);
+		const struct segment_conf *was = NULL;
 		struct err said = {""};
 
+		/* Few are looked for: by name that takes as long as there are segments. */
+		if (former && (wan || unlimited))
+			was = desired_segment(former, segment->name);
 		if (wan && !local_wan(was)) {
 			(void)conf_fail(
 			    wan, &said,
@@ -651,7 +654,7 @@ static void warn_of_relays(const struct desired *desired, const struct desired *
 			    segment->name, wan->type);
 			tell(said.text);
 		}
-		if (unlimited_relay(segment) && !unlimited_relay(was)) {
+		if (unlimited && !unlimited_relay(was)) {
 			(void)conf_fail(
 			    segment, &said,
 			    "warning: segment \"%s\": with storm = 0 nothing limits what "
