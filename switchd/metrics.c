@@ -327,6 +327,8 @@ static void all_drops(const struct switchd *sw, FILE *out, size_t k)
 
 static void bypassed(const struct switchd *sw, FILE *out, size_t k)
 {
+	struct labels labels;
+
 	(void)k;
 	head(out, "tx_bypassed_total", "counter",
 	     "Those of tx_segments_total that went past the kernel's network stack.");
@@ -334,8 +336,6 @@ static void bypassed(const struct switchd *sw, FILE *out, size_t k)
 		const struct segment *segment = container_of(it, struct segment, link);
 
 		for (size_t i = 0; i < segment->encap_count; i++) {
-			struct labels labels;
-
 			label_encap(&labels, segment->encaps[i]);
 			sample(out, "tx_bypassed_total", &labels,
 			       segment->encaps[i]->encap.bypassed);
