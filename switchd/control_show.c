@@ -10,7 +10,7 @@
 #include "switchd/relay.h"
 #include "switchd/snooping.h"
 
-#define CHUNK 128 /* items at once of what may be long */
+#define CHUNK 32 /* items at once of what may be long */
 
 static json_t *integer(uint64_t value)
 {
