@@ -467,27 +467,47 @@ bool conns_restore(struct conns *conns, const struct conn_info *info,
 	return true;
 }
 
+/* The one of all lists that was heard first, whose slot is taken out of `heads`; NULL at the end.
+ */
+static const struct conn *next_oldest(const struct conns *conns, uint32_t *heads)
+{
+	const struct conn *oldest = NULL;
+	unsigned from = 0;
+
+	for (unsigned i = 0; i < CONN_STATES; i++) {
+		const struct conn *conn = &conns->conn[heads[i]];
+
+		if (heads[i] != CONN_NONE && (!oldest || conn->stamp < oldest->stamp)) {
+			oldest = conn;
+			from = i;
+		}
+	}
+	if (oldest)
+		heads[from] = oldest->age_next;
+	return oldest;
+}
+
 /* In the order in which they were heard, so that it is the oldest that make way. */
 struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits, uint64_t now)
 {
 	struct conns *resized = conns_create(&conns->key, limits);
+	uint32_t heads[CONN_STATES];
+	const struct conn *conn;
 
 	if (!resized)
 		return NULL;
-	for (unsigned i = 0; i < CONN_STATES; i++) {
-		for (uint32_t slot = conns->age[i].first; slot != CONN_NONE;
-		     slot = conns->conn[slot].age_next) {
-			const struct conn *conn = &conns->conn[slot];
-			struct conn_grant grant;
-			struct conn_info info;
+	for (unsigned i = 0; i < CONN_STATES; i++)
+		heads[i] = conns->age[i].first;
+	while ((conn = next_oldest(conns, heads)) != NULL) {
+		struct conn_grant grant;
+		struct conn_info info;
 
-			tell(conns, conn, now, &info);
-			for (unsigned k = 0; k < CONN_HALVES; k++) {
-				grant.word[k] = (enum conn_word)conn->word[k];
-				grant.rule[k] = conn->rule[k];
-			}
-			(void)conns_restore(resized, &info, &grant, now);
+		tell(conns, conn, now, &info);
+		for (unsigned k = 0; k < CONN_HALVES; k++) {
+			grant.word[k] = (enum conn_word)conn->word[k];
+			grant.rule[k] = conn->rule[k];
 		}
+		(void)conns_restore(resized, &info, &grant, now);
 	}
 	resized->counters.opened += conns->counters.opened;
 	resized->counters.expired += conns->counters.expired;

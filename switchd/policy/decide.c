@@ -156,6 +156,7 @@ static enum reason ask_half(const struct ask *a, unsigned which, struct rule **r
 static void refuse(struct ask *a, unsigned which, enum reason reason, enum decision_by by)
 {
 	a->d.reason = reason;
+	a->d.audited = REASON_NONE;
 	a->d.half = (enum decision_half)which;
 	a->d.by = by;
 }
@@ -410,7 +411,6 @@ static struct decision by_state(struct ask *a)
 	a->d.answer = a->back;
 	if (waive_state(a))
 		return conclude(a, NULL);
-	a->d.audited = REASON_NONE;
 	which = a->conn->word[DECISION_OUT] == CONN_WORD_RULE ? DECISION_OUT : DECISION_IN;
 	refuse(a, which, REASON_STATE, DECISION_BY_STATE);
 	return conclude(a, half_that_let_in(a, which));
