@@ -185,8 +185,8 @@ enum tcp_verdict tcp_track(struct tcp *tcp, const struct flow_info *flow, unsign
 	}
 	if (tcp->loose)
 		window = WINDOW_ANY;
-	else if (!(flow->tcp_flags & TCP_SYN))
-		window <<= s->scale;
+	else if (!(flow->tcp_flags & TCP_SYN) && s->scale != FLOW_NO_SCALE)
+		window <<= s->scale; /* not known if it was reset before there was an answer */
 	if (after(end, s->limit + 1) || after(s->end - r->window - 1, flow->seq) ||
 	    after(flow->ack, r->end) ||
 	    after(r->acked - (s->window > ACK_SLACK ? s->window : ACK_SLACK), flow->ack))
