@@ -21,6 +21,7 @@
 #include "lib/list.h"
 #include "lib/stats.h"
 
+struct accel;
 struct ev_loop;
 struct encap;
 struct encap_host;
@@ -37,6 +38,7 @@ struct encap_uplink {
 	struct mac mac;	       /* of the interface; zero: it has none (now) */
 	bool bypass;	       /* packets may go past the kernel's network stack */
 	bool unseen;	       /* even while somebody captures on the interface */
+	struct accel *accel;   /* for EtherIP; NULL: there is none (now) */
 	unsigned mtu;	       /* of the interface; 1500 until it is known */
 	uint16_t family;       /* what to speak where nothing else decides */
 	struct ipaddr addr[2]; /* to send from, IPv4 and IPv6; unset: none (now) */
@@ -128,6 +130,9 @@ struct encap {
 	unsigned lacks;		      /* set by open: OFFLOAD_ bits of its ops that are not here */
 	enum encap_oversize oversize; /* set by open */
 	uint64_t bypassed;	      /* packets sent past the kernel's network stack */
+	struct {
+		uint64_t rx, tx;
+	} accelerated; /* packets that came and went by the uplink's accelerator */
 	struct stats stats;
 	struct frame_batch out; /* frames handed over, not yet sent */
 };
@@ -148,6 +153,10 @@ struct encap_ops {
 
 	/* OFFLOAD_ bits (gso.h) of frames that push takes without completion. */
 	unsigned offloads;
+
+	/* The same bits, of one superframe to its peer, as things are now: so send has
+	 * to take it, or drop it. NULL: none. */
+	unsigned (*takes)(const struct encap *encap, const struct frame *frame);
 
 	/* Whether the backend addresses hosts: locations then have a remote. */
 	bool has_hosts;
@@ -239,6 +248,12 @@ struct encap_ops {
 static inline unsigned encap_offloads(const struct encap *encap)
 {
 	return encap->ops->offloads & ~encap->lacks;
+}
+
+/* And of this superframe. */
+static inline unsigned encap_takes(const struct encap *encap, const struct frame *frame)
+{
+	return encap_offloads(encap) | (encap->ops->takes ? encap->ops->takes(encap, frame) : 0);
 }
 
 /*

@@ -414,6 +414,7 @@ const struct encap_ops etherip_ops = {
     .kind = ENCAP_ETHERIP,
     .schema = &etherip_schema,
     .offloads = OFFLOAD_NONE,
+    .takes = etherip_takes,
     .has_hosts = true,
     .check = etherip_check,
     .conflict = etherip_conflict,

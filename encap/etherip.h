@@ -95,6 +95,7 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *conf);
 void etherip_close(struct encap *encap);
 bool etherip_yield(struct encap *encap);
 void etherip_uplink_changed(struct encap *encap);
+unsigned etherip_takes(const struct encap *encap, const struct frame *frame);
 void etherip_send(struct encap *encap, struct frame_batch *batch);
 
 /* Groups joined, holder sockets, and whether identifiers are filtered in the kernel. */

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "encap/accel.h"
 #include "encap/etherip_io.h"
+#include "encap/gso.h"
 
 static const struct sender_kind sender_kind = {
     .type = SOCK_RAW,
@@ -39,6 +41,17 @@ static struct senders *senders_of(const struct etherip *etherip)
 	return etherip->conf->transport == TRANSPORT_UDP ? &shared->udp_senders : &shared->senders;
 }
 
+/* Superframes of TCP, where the uplink has an accelerator and it knows the way. */
+unsigned etherip_takes(const struct encap *encap, const struct frame *frame)
+{
+	const struct etherip *etherip = encap->state;
+
+	if (!encap->uplink->accel || etherip->conf->transport == TRANSPORT_UDP ||
+	    frame->offload.gso == FRAME_GSO_NONE || !accel_can_send(encap->uplink->accel, frame))
+		return OFFLOAD_NONE;
+	return OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6;
+}
+
 void etherip_send(struct encap *encap, struct frame_batch *batch)
 {
 	const struct etherip *etherip = encap->state;
@@ -49,6 +62,9 @@ void etherip_send(struct encap *encap, struct frame_batch *batch)
 	    .port = udp ? (uint16_t)etherip->conf->port : 0,
 	};
 
+	if (encap->uplink->accel && !udp)
+		accel_send(encap->uplink->accel, encap, batch,
+			   (uint8_t)(to.ttl ? to.ttl : SENDER_TTL));
 	senders_send(senders_of(etherip), encap, &to, batch);
 }
 
@@ -227,6 +243,9 @@ void etherip_show_io(const struct encap *encap, json_t *object)
 	const struct etherip *etherip = encap->state;
 
 	json_object_set_new(object, "bypassed", json_integer((json_int_t)encap->bypassed));
+	json_object_set_new(object, "accelerated",
+			    json_pack("{s:I, s:I}", "rx", (json_int_t)encap->accelerated.rx, "tx",
+				      (json_int_t)encap->accelerated.tx));
 	json_object_set_new(object, "joined", json_boolean(etherip->member.ifindex != 0));
 	json_object_set_new(object, "kernel_filter", json_boolean(shared_of(encap)->kernel_filter));
 }

@@ -42,6 +42,12 @@ void etherip_receivers_init(struct etherip_shared *shared);
 int etherip_receiver_open(struct etherip_shared *shared, uint16_t family);
 void etherip_receiver_close(struct etherip_receiver *receiver);
 
+/* Finds whose a datagram is that begins with the EtherIP header, and takes that off. As
+ * receiver.classify; `port` is that of UDP or 0. */
+struct encap *etherip_classify(const struct etherip_shared *shared, struct frame *frame,
+			       uint16_t port, const struct outer *outer, enum reason *reason,
+			       struct encap **blame);
+
 /* Brings the kernel's filter in line with the table. */
 void etherip_update_filter(struct etherip_shared *shared);
 

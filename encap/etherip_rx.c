@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "encap/accel.h"
 #include "encap/etherip_io.h"
 #include "encap/socket.h"
 #include "lib/log.h"
@@ -86,10 +87,11 @@ void etherip_update_filter(struct etherip_shared *shared)
 
 /* ---- receiving ---- */
 
-static struct encap *classify_payload(const struct etherip_shared *shared, struct frame *frame,
-				      uint16_t port, const struct outer *outer, enum reason *reason,
-				      struct encap **blame)
+struct encap *etherip_classify(const struct etherip_shared *shared, struct frame *frame,
+			       uint16_t port, const struct outer *outer, enum reason *reason,
+			       struct encap **blame)
 {
+	uint8_t header[ETHERIP_HEADER_LEN] = {0};
 	struct etherip *whose = NULL;
 	struct etherip *etherip = etherip_demux(&shared->table, frame, port, outer, reason, &whose);
 
@@ -97,11 +99,14 @@ static struct encap *classify_payload(const struct etherip_shared *shared, struc
 		*blame = whose ? whose->encap : NULL;
 		return NULL;
 	}
+	(void)frame_peek(frame, 0, sizeof(header), header);
 	*reason = etherip->encap->ops->pop(etherip->encap, frame);
 	if (*reason != REASON_NONE) {
 		*blame = etherip->encap;
 		return NULL;
 	}
+	if (etherip->encap->uplink->accel && port == 0)
+		accel_accept(etherip->encap->uplink->accel, &outer->src, header);
 	if (outer->fragmented)
 		etherip->reassembled++;
 	return etherip->encap;
@@ -118,7 +123,7 @@ static struct encap *classify(struct receiver *rx, struct frame *frame, struct o
 		if (*reason != REASON_NONE)
 			return NULL;
 	}
-	return classify_payload(receiver->shared, frame, 0, outer, reason, blame);
+	return etherip_classify(receiver->shared, frame, 0, outer, reason, blame);
 }
 
 static struct encap *classify_udp(struct receiver *rx, struct frame *frame, struct outer *outer,
@@ -126,7 +131,7 @@ static struct encap *classify_udp(struct receiver *rx, struct frame *frame, stru
 {
 	const struct udp_receiver *receiver = rx->owner;
 
-	return classify_payload(rx->host->shared[ENCAP_ETHERIP], frame, receiver->port, outer,
+	return etherip_classify(rx->host->shared[ENCAP_ETHERIP], frame, receiver->port, outer,
 				reason, blame);
 }
 

@@ -115,10 +115,6 @@ static bool check_uplink(const struct check *check, const struct uplink_conf *up
 					 uplink->name, ipaddr_format(addr, text));
 		*family = true;
 	}
-	if (uplink->fast == FAST_BPF)
-		return conf_fail(uplink, check->err,
-				 "uplink \"%s\": key \"fast\": \"bpf\" is not in this version",
-				 uplink->name);
 	return true;
 }
 
@@ -338,6 +334,22 @@ static bool check_encap_pair(const struct check *check, const struct encap_ref *
 			 second->segment->name, second->conf->type, first->segment->name);
 }
 
+/* The accelerator strips packets before packet sockets see them, so that these would take
+ * what is inside for what is on the wire. */
+static bool check_fast(const struct check *check, const struct encap_ref *ref)
+{
+	const struct uplink_conf *uplink =
+	    names_find(check->names[DESIRED_UPLINK], ref->conf->uplink);
+
+	if (!uplink || uplink->fast != FAST_BPF || ref->ops->kind == ENCAP_ETHERIP ||
+	    ref->ops->kind == ENCAP_VXLAN)
+		return true;
+	return conf_fail(ref->conf, check->err,
+			 "segment \"%s\": this %s encap cannot be on uplink \"%s\": key \"fast\" "
+			 "is \"bpf\" there",
+			 ref->segment->name, ref->conf->type, uplink->name);
+}
+
 static bool check_encaps(const struct check *check)
 {
 	size_t count;
@@ -346,6 +358,8 @@ static bool check_encaps(const struct check *check)
 
 	if (!refs)
 		return err_set(check->err, ENOMEM, "out of memory") == 0;
+	for (size_t i = 0; ok && i < count; i++)
+		ok = check_fast(check, &refs[i]);
 	for (size_t i = 1; ok && i < count; i++) {
 		if (refs[i].ops->key_sorts) {
 			if (refs[i - 1].ops == refs[i].ops)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "switchd/accelerate.h"
 #include "switchd/capture.h"
 #include "switchd/control.h"
 #include "switchd/port/bulk.h"
@@ -415,7 +416,7 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	(void)args;
 	list_for_each (&sw->uplinks, it) {
 		struct uplink *uplink = container_of(it, struct uplink, link);
-		json_t *object = json_object(), *addresses = json_array();
+		json_t *object = json_object(), *addresses = json_array(), *accelerator;
 		char text[ADDR_STRLEN];
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -428,6 +429,9 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 		json_object_set_new(object, "state", json_string(uplink->view.up ? "up" : "down"));
 		if (uplink->why[0])
 			json_object_set_new(object, "why", json_string(uplink->why));
+		accelerator = accelerate_show(uplink);
+		if (accelerator)
+			json_object_set_new(object, "accelerator", accelerator);
 		json_object_set_new(object, "mtu", integer(uplink->view.mtu));
 		json_object_set_new(object, "address", addresses);
 		json_object_set_new(object, "encaps", integer(list_length(&uplink->encaps)));

@@ -167,12 +167,15 @@ static void segment_for_encap(struct outlet *out, struct frame *frame, size_t ro
 	struct encap *encap = out->encap;
 	unsigned size = frame->offload.gso_size;
 	enum reason reason = REASON_NONE;
+	bool fits = true;
 
-	if (too_long(frame, room) && can_clip(encap, frame, room))
-		size = gso_fit(frame, room);
+	if (too_long(frame, room)) {
+		fits = can_clip(encap, frame, room);
+		size = fits ? gso_fit(frame, room) : size;
+	}
 	encap->stats.tx_frames++;
 	encap->stats.tx_bytes += frame->len;
-	if (!(offload_needs(frame) & ~encap_offloads(encap))) {
+	if (fits && !(offload_needs(frame) & ~encap_takes(encap, frame))) {
 		frame->offload.gso_size = (uint16_t)size; /* the descriptor is ours alone */
 		push(out, frame);
 		return;

@@ -4,6 +4,7 @@
 #include "lib/clock.h"
 #include "lib/ctl.h"
 #include "lib/log.h"
+#include "switchd/accelerate.h"
 #include "switchd/relay.h"
 
 LOG_MODULE("fdb");
@@ -112,7 +113,7 @@ void event_relay(const struct segment *segment)
 
 void event_uplink(const struct uplink *uplink)
 {
-	json_t *json;
+	json_t *json, *accelerator;
 
 	if (!listened(uplink->sw))
 		return;
@@ -121,6 +122,9 @@ void event_uplink(const struct uplink *uplink)
 	json_object_set_new(json, "state", json_string(uplink->view.up ? "up" : "down"));
 	if (uplink->why[0])
 		json_object_set_new(json, "why", json_string(uplink->why));
+	accelerator = accelerate_show(uplink);
+	if (accelerator)
+		json_object_set_new(json, "accelerator", accelerator);
 	ctl_publish(uplink->sw->control, json);
 }
 

@@ -22,6 +22,7 @@
 #include "lib/ctl.h"
 #include "lib/hash.h"
 #include "lib/log.h"
+#include "switchd/accelerate.h"
 #include "switchd/capture.h"
 #include "switchd/commit.h"
 #include "switchd/connections.h"
@@ -97,6 +98,8 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 		uplinks_refresh(sw);
 	if (sw->links_unseen)
 		ports_follow_links(sw);
+	list_for_each (&sw->uplinks, it)
+		accelerate_follow(container_of(it, struct uplink, link));
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 	snooping_second(sw);
@@ -349,6 +352,8 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 	if (user[0])
 		(void)privileges_give(desired->control, user);
 	kept = inherit_left(sw->inherit);
+	if (!heritage->asked)
+		accelerate_recover(sw);
 	ret = commit(sw, desired, err);
 	if (ret < 0)
 		return ret;
@@ -464,6 +469,17 @@ static void print_warning(const char *text)
 	(void)fprintf(stderr, "%s\n", text);
 }
 
+static bool wants_bpf(const struct desired *desired)
+{
+	const struct uplink_conf *uplinks = desired->uplinks.items;
+
+	for (size_t i = 0; i < desired->uplinks.count; i++) {
+		if (uplinks[i].fast == FAST_BPF)
+			return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *config_file = CONFIG_FILE_DEFAULT;
@@ -518,6 +534,8 @@ int main(int argc, char **argv)
 		desired.log_level = LOG_LEVEL_DEBUG;
 	/* A reader that hangs up is an error of a write, not the end of the switch. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (wants_bpf(&desired))
+		privileges_want_bpf();
 	if (privileges_check(desired.user, &err) < 0) {
 		(void)fprintf(stderr, "switchd: %s\n", err.text);
 		desired_clear(&desired);

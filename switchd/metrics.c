@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "switchd/accelerate.h"
 #include "switchd/control.h"
 #include "switchd/policy/conn.h"
 #include "switchd/port/bulk.h"
@@ -162,6 +163,27 @@ static void relays(const struct switchd *sw, FILE *out, size_t k)
 		(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
 			       segment->conf.name);
 		sample(out, names[k], &labels, values[k]);
+	}
+}
+
+static void accelerators(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const char *const names[] = {"uplink_accelerator",
+					    "uplink_accelerator_fallbacks_total"};
+	static const char *const helps[] = {"1 while the uplink has an accelerator.",
+					    "How often it could not be had, or was lost."};
+
+	head(out, names[k], k == 0 ? "gauge" : "counter", helps[k]);
+	list_for_each (&((struct switchd *)sw)->uplinks, it) {
+		const struct uplink *uplink = container_of(it, struct uplink, link);
+		struct accelerate_figures figures;
+		struct labels labels;
+
+		if (!accelerate_figures(uplink, &figures))
+			continue;
+		(void)snprintf(labels.text, sizeof(labels.text), "uplink=\"%s\"",
+			       uplink->conf.name);
+		sample(out, names[k], &labels, k == 0 ? figures.on : figures.fallbacks);
 	}
 }
 
@@ -348,9 +370,9 @@ static const struct {
 	void (*write)(const struct switchd *sw, FILE *out, size_t k);
 	size_t times;
 } steps[] = {
-    {process, 1},      {states, 1},    {place_counter, COUNTERS},
-    {bypassed, 1},     {all_drops, 1}, {segments, 6},
-    {control_pdus, 1}, {relays, 4},    {connections, 6},
+    {process, 1},     {states, 1},	 {place_counter, COUNTERS}, {bypassed, 1},
+    {all_drops, 1},   {segments, 6},	 {control_pdus, 1},	    {relays, 4},
+    {connections, 6}, {accelerators, 2},
 };
 
 char *metrics_step(const struct switchd *sw, unsigned step)

@@ -66,13 +66,13 @@ static int on_spd(const struct nlmsghdr *nlh, void *arg)
 		    mnl_attr_get_payload_len(attr) < sizeof(info))
 			continue;
 		memcpy(&info, mnl_attr_get_payload(attr), sizeof(info));
-		*(bool *)arg = info.outcnt != 0;
+		*(bool *)arg = info.outcnt != 0 || info.incnt != 0;
 	}
 	return MNL_CB_OK;
 }
 
 /*
- * Whether a policy could match what is sent; true also when the kernel would not say.
+ * Whether a policy could match what is sent or arrives; true also when the kernel would not say.
  *
  * @syscall sendmsg recvmsg close
  */
@@ -145,6 +145,11 @@ static void follow_policies(struct nexthops *nexthops)
 	see_policies(nexthops);
 }
 
+bool nexthops_policies(const struct nexthops *nexthops)
+{
+	return nexthops->policies;
+}
+
 /* ---- routes and neighbours ---- */
 
 int nexthops_open(struct nexthops **out, struct ev_loop *loop, struct rtnl *rtnl,
@@ -186,8 +191,8 @@ static void ask(struct nexthops *nexthops, struct nexthop *hop, const struct enc
 }
 
 /* What goes past the stack is seen by nobody there; so while somebody looks, nothing does. */
-static bool is_tapped(struct nexthops *nexthops, const struct encap_host *host,
-		      const struct encap_uplink *uplink)
+bool nexthops_tapped(struct nexthops *nexthops, const struct encap_host *host,
+		     const struct encap_uplink *uplink)
 {
 	struct tapped *tapped = &nexthops->tapped[uplink->ifindex % LINKS];
 	bool before = tapped->ifindex == uplink->ifindex && tapped->on;
@@ -213,7 +218,7 @@ bool nexthops_get(struct nexthops *nexthops, const struct encap_host *host,
 	const struct ipaddr *src = &uplink->addr[dst->family == AF_INET6];
 	struct nexthop *hop;
 
-	if (nexthops->policies || is_tapped(nexthops, host, uplink))
+	if (nexthops->policies || nexthops_tapped(nexthops, host, uplink))
 		return false;
 	if (ipaddr_is_multicast(dst)) {
 		*mac = ipaddr_group_mac(dst);

@@ -18,6 +18,14 @@ int nexthops_open(struct nexthops **nexthops, struct ev_loop *loop, struct rtnl 
 		  const uint64_t *now);
 void nexthops_close(struct nexthops *nexthops);
 
+/* Whether there are IPsec policies, or could be: then only the kernel's network stack knows
+ * what to do with packets. */
+bool nexthops_policies(const struct nexthops *nexthops);
+
+/* Whether somebody captures on an uplink's interface, who is to see what is on the wire. */
+bool nexthops_tapped(struct nexthops *nexthops, const struct encap_host *host,
+		     const struct encap_uplink *uplink);
+
 /* encap_host.next_hop() */
 bool nexthops_get(struct nexthops *nexthops, const struct encap_host *host,
 		  const struct encap_uplink *uplink, const struct ipaddr *dst, struct mac *mac);

@@ -22,7 +22,19 @@ static const unsigned kept[] = {CAP_NET_ADMIN, CAP_NET_RAW};
 /* What is needed beside it to become another user. */
 static const unsigned needed_for_user[] = {CAP_SETUID, CAP_SETGID};
 
+/* Not in every libcap-ng's headers. */
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool bpf_wanted;
+
+void privileges_want_bpf(void)
+{
+	bpf_wanted = true;
+}
 
 static bool given(const char *user)
 {
@@ -90,6 +102,9 @@ int privileges_check(const char *user, struct err *err)
 		if (ret < 0)
 			return ret;
 	}
+	bpf_wanted = bpf_wanted && capng_have_capability(CAPNG_PERMITTED, CAP_BPF);
+	if (bpf_wanted)
+		(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_BPF);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return err_set(err, EPERM, "capabilities cannot be made effective");
 	return 0;
@@ -119,13 +134,16 @@ int privileges_give(const char *path, const char *user)
 	return lchown(path, pw->pw_uid, pw->pw_gid) < 0 ? -errno : 0;
 }
 
-/* Sets permitted and effective to exactly the kept ones. */
+/* Sets permitted and effective to exactly those that stay. */
 static int set_caps(struct err *err)
 {
 	capng_clear(CAPNG_SELECT_CAPS);
 	for (size_t i = 0; i < COUNT(kept); i++)
 		(void)capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
 				   kept[i]);
+	if (bpf_wanted)
+		(void)capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
+				   CAP_BPF);
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return err_set(err, EPERM, "capabilities cannot be dropped");
 	return 0;

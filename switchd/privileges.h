@@ -7,7 +7,8 @@
  *              namespace; uid 0 is never needed. With `user` also CAP_SETUID and
  *              CAP_SETGID. It may open anything, look up users, load plugins.
  *   user       no more files than that user, and no other groups.
- *   dropped    exactly CAP_NET_ADMIN and CAP_NET_RAW, for ever: nothing that is
+ *   dropped    exactly CAP_NET_ADMIN and CAP_NET_RAW, and CAP_BPF if it was there and
+ *              an uplink has asked for it, for ever: nothing that is
  *              executed could get more (no_new_privs, empty bounding set where it
  *              may be emptied). It may still open devices, namespaces and its
  *              configuration, and make interfaces and sockets.
@@ -32,6 +33,13 @@
 #include <stdbool.h>
 
 #include "lib/err.h"
+
+/*
+ * Before the check, where an uplink has `fast = "bpf"`: CAP_BPF is to stay, if it is there.
+ * Loading programs later, for an uplink that comes or a kernel's interface that is
+ * replaced, needs it. A configuration that asks for it later has to do without.
+ */
+void privileges_want_bpf(void);
 
 /*
  * At start: whether what is needed is there, and makes effective what is only

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,10 @@ static const struct restriction restrictions[] = {
     {"socket", 0, ALL_BITS, AF_UNIX},
     {"socket", 0, ALL_BITS, AF_PACKET},
     {"socket", 0, ALL_BITS, AF_XDP},
+    {"bpf", 0, ALL_BITS, BPF_MAP_CREATE},
+    {"bpf", 0, ALL_BITS, BPF_PROG_LOAD},
+    {"bpf", 0, ALL_BITS, BPF_PROG_TEST_RUN},
+    {"bpf", 0, ALL_BITS, BPF_LINK_CREATE},
     {"openat", 2, O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0},
 #ifndef TVD_SANITIZE
     {"mmap", 2, PROT_EXEC, 0},

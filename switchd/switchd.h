@@ -18,6 +18,7 @@
 #include "switchd/config.h"
 #include "switchd/port/port.h"
 
+struct accelerator;
 struct conns;
 struct ctl_server;
 struct handover;
@@ -32,9 +33,10 @@ struct uplink {
 	struct list link;
 	struct switchd *sw;
 	struct uplink_conf conf;
-	struct encap_uplink view; /* what backends see */
-	char why[120];		  /* why it is down */
-	struct list encaps;	  /* of struct segment_encap */
+	struct encap_uplink view;	 /* what backends see */
+	char why[120];			 /* why it is down */
+	struct list encaps;		 /* of struct segment_encap */
+	struct accelerator *accelerator; /* NULL: `fast` is not "bpf" */
 };
 
 /* An encap in its segment. */

@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/accelerate.h"
 #include "switchd/egress.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
@@ -400,6 +401,8 @@ static void stand_still(struct switchd *sw)
 	egress_flush(sw);
 	list_for_each (&sw->segments, it)
 		segment_encaps_yield(container_of(it, struct segment, link));
+	list_for_each (&sw->uplinks, it)
+		accelerate_yield(container_of(it, struct uplink, link));
 	ctl_server_share(sw->control, true);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,25 +126,46 @@ struct search {
 	struct tc_seen *seen;
 };
 
+/* The name of a program that was loaded. */
+#define NAME	 "tvdswitch:%08x:%08x:%08x"
+#define NAME_LEN sizeof("tvdswitch:01234567:01234567:01234567")
+
+/* Whether a filter of this magic and instance, with what is to be undone, is one of those. */
+static bool note(const struct search *search, uint32_t magic, uint32_t instance, uint32_t former)
+{
+	if (magic != search->kind->magic || (search->one && instance != search->kind->instance))
+		return false;
+	search->seen->instance = instance;
+	search->seen->former = former;
+	return true;
+}
+
+static bool read_name(const struct nlattr *attr, const struct search *search)
+{
+	unsigned magic, instance, former;
+
+	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
+	       sscanf(mnl_attr_get_str(attr), NAME, &magic, &instance, &former) == 3 &&
+	       note(search, magic, instance, former);
+}
+
 /* Whether these are the options of such a filter. */
 static bool read_program(const struct nlattr *options, const struct search *search)
 {
-	struct tc_seen *seen = search->seen;
 	struct sock_filter code[TC_MARK_LEN];
 	const struct nlattr *attr;
 
 	rtnl_each_nested(attr, options)
 	{
+		if (mnl_attr_get_type(attr) == TCA_BPF_NAME && read_name(attr, search))
+			return true;
 		if (mnl_attr_get_type(attr) != TCA_BPF_OPS ||
 		    mnl_attr_get_payload_len(attr) <= sizeof(code))
 			continue;
 		memcpy(code, mnl_attr_get_payload(attr), sizeof(code));
-		if (code[0].code != (BPF_LD | BPF_IMM) || code[0].k != search->kind->magic ||
-		    (search->one && code[1].k != search->kind->instance))
-			continue;
-		seen->instance = code[1].k;
-		seen->former = code[2].k;
-		return true;
+		if (code[0].code == (BPF_LD | BPF_IMM) &&
+		    note(search, code[0].k, code[1].k, code[2].k))
+			return true;
 	}
 	return false;
 }
@@ -225,6 +247,27 @@ int tc_add(struct rtnl *rtnl, const struct tc_filter *filter, const struct sock_
 	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
 	mnl_attr_put_u16(nlh, TCA_BPF_OPS_LEN, (uint16_t)(TC_MARK_LEN + count));
 	mnl_attr_put(nlh, TCA_BPF_OPS, (TC_MARK_LEN + count) * sizeof(*code), code);
+	mnl_attr_put_u32(nlh, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(nlh, options);
+	return rtnl_transact(rtnl, nlh, NULL, NULL, err);
+}
+
+int tc_add_program(struct rtnl *rtnl, const struct tc_filter *filter, int program, struct err *err)
+{
+	char buf[512] __attribute__((aligned(NLMSG_ALIGNTO))), name[NAME_LEN];
+	struct nlattr *options;
+	struct nlmsghdr *nlh;
+	struct tcmsg *tcm;
+
+	nlh = put_request(buf, RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+			  filter->ifindex, filter->side, &tcm);
+	tcm->tcm_handle = filter->handle;
+	tcm->tcm_info = priority_and_type(filter->priority);
+	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	(void)snprintf(name, sizeof(name), NAME, filter->magic, filter->instance, filter->former);
+	mnl_attr_put_u32(nlh, TCA_BPF_FD, (uint32_t)program);
+	mnl_attr_put_strz(nlh, TCA_BPF_NAME, name);
 	mnl_attr_put_u32(nlh, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
 	mnl_attr_nest_end(nlh, options);
 	return rtnl_transact(rtnl, nlh, NULL, NULL, err);

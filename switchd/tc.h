@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filters of ours on the clsact qdisc of an interface, by rtnetlink: classic BPF
- * programs that decide whether the kernel drops a frame. Each begins with constants
+ * programs that decide whether the kernel drops a frame, and others. Each begins with constants
  * that it loads for nobody: what it is, whose, and what has to be undone. So it is
  * found again after a kill, by whoever runs as the same instance, and is gone with the
  * interface.
@@ -46,6 +46,10 @@ int tc_look(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *see
 
 /* The same, of one instance's among those of several. */
 int tc_look_for(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *seen);
+
+/* Puts up one that bpf(2) has loaded, by its descriptor: its name marks it then. 0 or
+ * negative errno; -EEXIST when there is one of this handle. */
+int tc_add_program(struct rtnl *rtnl, const struct tc_filter *filter, int program, struct err *err);
 
 /* Puts one up; `replace`: in the place of one with its handle. 0 or negative errno. */
 int tc_add(struct rtnl *rtnl, const struct tc_filter *filter, const struct sock_filter *program,

@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/accelerate.h"
 #include "switchd/announce.h"
 #include "switchd/events.h"
 #include "switchd/hide.h"
@@ -56,6 +57,7 @@ void uplink_destroy(struct uplink *uplink)
 {
 	if (!uplink)
 		return;
+	accelerate_end(uplink);
 	names_del(uplink->sw->uplink_names, uplink->conf.name);
 	list_del(&uplink->link);
 	conf_clear(&uplink_schema, &uplink->conf);
@@ -213,6 +215,7 @@ void uplink_refresh(struct uplink *uplink)
 		return;
 	}
 	uplink->view = view;
+	accelerate_follow(uplink);
 	if (view_equal(&before, &uplink->view))
 		return;
 	report(uplink, &before);

@@ -469,6 +469,19 @@ class SwitchWire(Ours, TwoHosts):
         self.uplink = uplink or {}
         self.offload = offload
 
+    def plain(self, where):
+        super().plain(where)
+        if self.uplink.get("fast") == "bpf":  # what the accelerator asks for: see switchd.conf(5)
+            lab.command("ethtool", "-K", "eth0", "tx", "off", "gro", "on", where=where)
+
+    def accelerated(self):
+        """Whether the accelerator works, where one was asked for."""
+        shown = [json.loads(self.ctl(self.of("host%d" % number), "-j", "uplink", "show"))[0] for number in (1, 2)]
+        return all(one["accelerator"]["sends"] and one["accelerator"]["receives"] for one in shown)
+
+    def ready(self):
+        return self.reaches() and (self.uplink.get("fast") != "bpf" or self.accelerated())
+
     def build(self):
         hosts = self.hosts()
         for number, host in enumerate(hosts):

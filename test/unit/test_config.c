@@ -136,7 +136,7 @@ static const struct {
      "\"\"|\"192.0.2.1/24\"|\"224.0.0.1\"|\"ff02::1\"|\"0.0.0.0\"|\"::\"|"
      "\"255.255.255.255\"|[ \"192.0.2.1\", \"192.0.2.2\" ]|[ \"::1\", \"::2\" ]|"
      "[ \"192.0.2.1\", \"::1\", \"192.0.2.2\" ]|\"eth0\""},
-    {UPLINK, "fast", "\"off\"|\"auto\"|\"xdp\"", "\"bpf\"|\"on\"|true"},
+    {UPLINK, "fast", "\"off\"|\"auto\"|\"xdp\"|\"bpf\"", "\"on\"|true"},
     {UPLINK, "mtu", "", "1500"},
     {SEGMENT, "id", "0|1|255|257|4094|0xffe", "-1|256|0x800|3840|4096|\"1\"|4294967297"},
     {SEGMENT, "domain", "\"\"|\"red\"", "\"a b\"|1"},
@@ -417,6 +417,13 @@ static void between_objects(void **state)
 	       "\"u\"; },\n{ type = \"etherip\"; uplink = \"u\"; } ); } );",
 	     "f:3: segment \"s\": this etherip encap and one of segment \"s\" cannot both be: "
 	     "frames could not be told apart"},
+	    {"uplinks = ( { name = \"u\"; interface = \"eth0\"; fast = \"bpf\"; } );\n"
+	     "segments = ( { name = \"s\"; encap = (\n{ type = \"dot1q\"; uplink = \"u\"; vid = 5; "
+	     "} "
+	     "); } );",
+	     "f:3: segment \"s\": this dot1q encap cannot be on uplink \"u\": key \"fast\" is "
+	     "\"bpf\" "
+	     "there"},
 	};
 	struct desired out;
 

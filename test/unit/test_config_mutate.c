@@ -339,7 +339,7 @@ static const struct {
     {"name = \"vm2\"", "name = \"longer-than-15-characters\"; ifname = \"t\"", true},
     {"interface = \"eth1\"", "interface = \"eth0\"", false},
     {"interface = \"eth1\"", "interface = \"1234567890123456\"", false},
-    {"fast = \"off\"", "fast = \"bpf\"", false},
+    {"fast = \"off\"", "fast = \"bpf\"", true},
     {"fast = \"off\"", "fast = \"auto\"", true},
     {"\"2001:db8::1\"", "\"198.51.100.7\"", false},
     {"\"2001:db8::1\"", "\"ff02::1\"", false},
