@@ -77,6 +77,8 @@ struct macrewrite_table {
 	unsigned range_count, group_count;
 };
 
+#define MACREWRITE_LATER 128u
+
 /* One uplink, shared by all subnets on it. */
 struct macrewrite_link {
 	struct list link;
@@ -92,6 +94,16 @@ struct macrewrite_link {
 	struct packet_rx *rx;
 	ev_timer tick;	      /* while something is being asked for */
 	ev_timer filter_soon; /* subnets have changed: one new filter for all changes */
+	/* What is for the host but came up while it was at work, not while we read: at the end
+	 * of this turn of the loop. */
+	bool reading;
+	struct {
+		struct macrewrite *m;
+		struct frame *frame;
+		bool farm; /* not for this subnet, but for others of the farm */
+	} later[MACREWRITE_LATER];
+	unsigned laters;
+	ev_timer later_soon;
 	/* Sends a complete frame as it is, and hands one to the host, at the latest when all
 	 * has been read that there is. Both take it; replaced in tests. */
 	void (*send)(struct macrewrite *m, struct frame *frame);
@@ -202,6 +214,11 @@ void macrewrite_note_question(struct macrewrite *m, const struct frame *frame);
 
 /* A frame from the wire, whoever's it is. Takes it. */
 void macrewrite_take(struct macrewrite_link *link, struct frame *frame);
+
+/* Hands a packet to the whole farm, from a guest of subnet `from`, to other subnets that are
+ * here and have a gateway. The frame stays with the caller. */
+void macrewrite_to_farm(struct macrewrite_link *link, const struct macrewrite *from,
+			const struct frame *frame);
 
 /* What is due: questions to repeat, frames that have waited in vain. */
 void macrewrite_tick(struct macrewrite_link *link);

@@ -540,6 +540,30 @@ static void receive(struct macrewrite *m, struct frame *frame, const struct macr
 		m->link->deliver(m, frame);
 }
 
+void macrewrite_to_farm(struct macrewrite_link *link, const struct macrewrite *from,
+			const struct frame *frame)
+{
+	list_for_each (&link->encaps, it) {
+		struct macrewrite *m = container_of(it, struct macrewrite, by_link);
+		struct macrewrite_view view;
+		struct frame *copy;
+
+		if (m == from || !m->encap->routed || !mac_equal(&m->farm_group, &from->farm_group))
+			continue;
+		copy = frame_copy(frame);
+		if (!copy) {
+			m->encap->stats.rx_drops[REASON_NO_BUFFER]++;
+			continue;
+		}
+		/* It passes a gateway, which judges it next. */
+		if (macrewrite_look(copy, &view) == REASON_NONE &&
+		    packet_hop(copy, &view.packet) == REASON_NONE)
+			receive(m, copy, &view);
+		else
+			drop(m, copy, REASON_TTL);
+	}
+}
+
 void macrewrite_take(struct macrewrite_link *link, struct frame *frame)
 {
 	enum reason reason = REASON_NONE;
@@ -557,6 +581,8 @@ void macrewrite_take(struct macrewrite_link *link, struct frame *frame)
 		 !mac_is_group(&view.packet.eth.src) &&
 		 (mac_is_group(&dst) || mac_equal(&dst, &link->uplink->mac)))
 		m = macrewrite_demux(&link->table, &view);
+	if (m && mac_equal(&dst, &m->farm_group))
+		macrewrite_to_farm(link, m, frame);
 	if (m)
 		receive(m, frame, &view);
 	else

@@ -132,7 +132,7 @@ static void test_v6(struct emitter *e, const struct macrewrite_table *table, uin
 
 			load(e, BPF_W, off + 4 * n);
 			if (here < 32)
-				emit(e, BPF_ALU | BPF_AND | BPF_K, 0, 0, UINT32_MAX << (32 - here));
+				emit(e, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~(UINT32_MAX >> here));
 			emit(e, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ntohl(words[n]));
 			leave(e);
 			bits -= here;

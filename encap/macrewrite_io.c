@@ -104,7 +104,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)events;
 	macrewrite_tick(link);
-	packet_rx_flush(link->rx);
 	if (!neighbours_are_asked(link->bindings))
 		ev_timer_stop(loop, timer);
 }
@@ -119,17 +118,80 @@ void macrewrite_tick_soon(struct macrewrite_link *link)
 
 /* ---- frames ---- */
 
+static void keep_for_later(struct macrewrite *m, struct frame *frame, bool farm)
+{
+	struct macrewrite_link *link = m->link;
+
+	if (link->laters == MACREWRITE_LATER) {
+		m->encap->stats.rx_drops[REASON_QUEUE_FULL]++;
+		frame_free(frame);
+		return;
+	}
+	link->later[link->laters].m = m;
+	link->later[link->laters].frame = frame;
+	link->later[link->laters++].farm = farm;
+	if (!ev_is_active(&link->later_soon)) {
+		ev_timer_set(&link->later_soon, 0., 0.);
+		ev_timer_start(link->host->loop, &link->later_soon);
+	}
+}
+
 static void deliver(struct macrewrite *m, struct frame *frame)
 {
-	if (m->link->rx)
+	if (!m->link->rx)
+		frame_drop(frame, REASON_LINK_DOWN);
+	else if (m->link->reading)
 		packet_rx_add(m->link->rx, m->encap, frame);
 	else
-		frame_drop(frame, REASON_LINK_DOWN);
+		keep_for_later(m, frame, false);
+}
+
+/* Hands over what is to be handed over outside of reading. */
+static void on_later(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct macrewrite_link *link = timer->data;
+
+	(void)loop;
+	(void)events;
+	link->reading = true;
+	for (unsigned i = 0; i < link->laters; i++) {
+		struct macrewrite *m = link->later[i].m;
+		struct frame *frame = link->later[i].frame;
+
+		if (link->later[i].farm) {
+			macrewrite_to_farm(link, m, frame);
+			frame_free(frame);
+		} else {
+			deliver(m, frame);
+		}
+	}
+	link->laters = 0;
+	link->reading = false;
+	packet_rx_flush(link->rx);
+}
+
+/* A subnet goes. */
+static void forget_later(const struct macrewrite *m)
+{
+	struct macrewrite_link *link = m->link;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < link->laters; i++) {
+		if (link->later[i].m == m)
+			frame_free(link->later[i].frame);
+		else
+			link->later[kept++] = link->later[i];
+	}
+	link->laters = kept;
 }
 
 static void take(void *arg, struct frame *frame)
 {
-	macrewrite_take(arg, frame);
+	struct macrewrite_link *link = arg;
+
+	link->reading = true;
+	macrewrite_take(link, frame);
+	link->reading = false;
 }
 
 /* The Ethernet header: from us, to where push() has said. */
@@ -163,6 +225,24 @@ static bool may_ask(const struct frame *frame)
 	       frame_peek(frame, ETH_HEADER_LEN + 6, 1, &next) && next == IPPROTO_ICMPV6;
 }
 
+/* Other subnets of the farm may be here, too. */
+static void tell_farm(struct macrewrite *m, const struct frame *frame)
+{
+	struct frame *clone;
+
+	list_for_each (&m->link->encaps, it) {
+		const struct macrewrite *other = container_of(it, struct macrewrite, by_link);
+
+		if (other == m || !other->encap->routed ||
+		    !mac_equal(&other->farm_group, &m->farm_group))
+			continue;
+		clone = frame_clone(frame);
+		if (clone)
+			keep_for_later(m, clone, true);
+		return;
+	}
+}
+
 /* What guests say to who asks them for the switch has been heard, and goes nowhere. */
 void macrewrite_send(struct encap *encap, struct frame_batch *batch)
 {
@@ -181,6 +261,8 @@ void macrewrite_send(struct encap *encap, struct frame_batch *batch)
 		}
 		if (mac_is_group(&to) && may_ask(frame))
 			macrewrite_note_question(m, frame);
+		if (mac_equal(&to, &m->farm_group))
+			tell_farm(m, frame);
 		batch->frame[kept++] = frame;
 	}
 	batch->count = kept;
@@ -267,10 +349,8 @@ void macrewrite_uplink_changed(struct encap *encap)
 	struct err err = {""};
 	int ret = link_follow(m->link, &err);
 
-	if (m->link->encaps.next == &m->by_link) { /* once for all of them */
+	if (m->link->encaps.next == &m->by_link) /* once for all of them */
 		macrewrite_tick(m->link);
-		packet_rx_flush(m->link->rx);
-	}
 	if (ret == 0 || ret == -ENODEV || ret == -ENXIO) /* gone again; another change follows */
 		return;
 	log_limited(LOG_LEVEL_WARN, "uplink %s: no packet socket on %s: %s; waiting",
@@ -315,8 +395,9 @@ static struct macrewrite_link *link_create(struct encap_host *host, struct list 
 	link->deliver = deliver;
 	list_init(&link->encaps);
 	ev_timer_init(&link->filter_soon, on_filter_soon, 0., 0.);
+	ev_timer_init(&link->later_soon, on_later, 0., 0.);
 	ev_timer_init(&link->tick, on_tick, TICK, TICK);
-	link->filter_soon.data = link->tick.data = link;
+	link->filter_soon.data = link->tick.data = link->later_soon.data = link;
 	list_add_tail(links, &link->link);
 	return link;
 }
@@ -351,6 +432,7 @@ static void link_put(struct macrewrite_link *link)
 	socket_close(link);
 	ev_timer_stop(host->loop, &link->filter_soon);
 	ev_timer_stop(host->loop, &link->tick);
+	ev_timer_stop(host->loop, &link->later_soon);
 	macrewrite_table_clear(&link->table);
 	neighbours_destroy(link->bindings);
 	list_del(&link->link);
@@ -396,6 +478,7 @@ static void leave_link(struct macrewrite *m)
 {
 	struct macrewrite_link *link = m->link;
 
+	forget_later(m);
 	list_del(&m->by_link);
 	neighbours_segment_del(link->bindings, m->number);
 	/* Without memory nobody may be found in the former one. */

@@ -174,11 +174,15 @@ enum reason macrewrite_look(struct frame *frame, struct macrewrite_view *view)
 	}
 }
 
-/* Whether a group's packet may leave the subnet: by what its sender says of how far it goes. */
-static bool goes_far(const struct frame *frame, const struct macrewrite_view *view)
+/* Whether a group's packet may leave the subnet: by what its sender says of how far it goes,
+ * and only from an address that means something elsewhere. */
+static bool goes_far(const struct macrewrite *m, const struct frame *frame,
+		     const struct macrewrite_view *view)
 {
 	uint8_t ttl = 0;
 
+	if (!in_subnet(m, &view->src))
+		return false;
 	if (view->dst.family == AF_INET6)
 		return (view->dst.bytes[1] & 0x0f) > 2;
 	if (view->dst.bytes[0] == 224 && view->dst.bytes[1] == 0 && view->dst.bytes[2] == 0)
@@ -202,7 +206,7 @@ struct macrewrite *macrewrite_demux(const struct macrewrite_table *table,
 		m = macrewrite_of_addr(table, &msg->asked);
 		return m ? m : macrewrite_of_addr(table, &msg->owner);
 	}
-	m = macrewrite_of_addr(table, &view->dst);
+	m = ipaddr_is_multicast(&view->dst) ? NULL : macrewrite_of_addr(table, &view->dst);
 	return m ? m : macrewrite_of_addr(table, &view->src);
 }
 
@@ -294,8 +298,10 @@ static enum reason disguise(const struct macrewrite *m, struct frame *frame,
 	return REASON_NONE;
 }
 
-/* The host behind which an address is, if that is known. */
-static bool host_of(const struct macrewrite *m, const struct ipaddr *addr, struct mac *host)
+/* The host behind which an address is, if that is known, and whether it is its own: a plain
+ * host's, which guests see as it is. */
+static bool host_of(const struct macrewrite *m, const struct ipaddr *addr, struct mac *host,
+		    bool *plain)
 {
 	struct neighbour_info info;
 
@@ -303,7 +309,16 @@ static bool host_of(const struct macrewrite *m, const struct ipaddr *addr, struc
 	    info.state == NEIGHBOUR_INCOMPLETE || mac_is_zero(&info.where.host))
 		return false;
 	*host = info.where.host;
+	*plain = mac_equal(&info.where.mac, host);
 	return true;
+}
+
+/* Whether a packet goes to all in the subnet, although it may be for one of them. */
+static bool names_no_host(const struct macrewrite_view *view, const struct ipaddr *to)
+{
+	return mac_is_group(&view->packet.eth.dst) || view->msg.kind == ARP_ND_RARP ||
+	       macrewrite_is_link_local(to) || view->to_client ||
+	       (view->src.family && ipaddr_is_unspecified(&view->src));
 }
 
 /*
@@ -317,23 +332,24 @@ enum reason macrewrite_push(const struct encap *encap, struct frame *frame)
 	struct macrewrite_view view;
 	enum reason reason = macrewrite_look(frame, &view);
 	const struct ipaddr *to = view.dst.family ? &view.dst : &view.msg.asked;
-	struct mac host;
+	struct mac host = m->group, known;
+	bool plain = false;
 
 	if (reason != REASON_NONE)
 		return reason == REASON_BAD_HEADER ? REASON_NOT_IP : reason;
-	if (ipaddr_to_mac(&frame->peer, &host) && mac_equal(&host, &view.packet.eth.dst))
-		return disguise(m, frame, &view); /* a plain host, which guests see as it is */
+	if (ipaddr_to_mac(&frame->peer, &known) && mac_equal(&known, &view.packet.eth.dst))
+		return disguise(m, frame, &view);
 	if (ipaddr_is_multicast(to)) {
-		host = goes_far(frame, &view) ? m->farm_group : m->group;
-	} else if (mac_is_group(&view.packet.eth.dst) || view.msg.kind == ARP_ND_RARP ||
-		   macrewrite_is_link_local(to) || view.to_client ||
-		   (view.src.family && ipaddr_is_unspecified(&view.src))) {
-		host = m->group;
-	} else if (!in_subnet(m, to) && view.msg.kind == ARP_ND_NONE) {
-		return REASON_NO_BINDING; /* nobody could tell there whose it is */
-	} else if (!ipaddr_to_mac(&frame->peer, &host) && !host_of(m, to, &host)) {
-		host = m->group;
+		if (goes_far(m, frame, &view))
+			host = m->farm_group;
+	} else if (!names_no_host(&view, to)) {
+		if (!in_subnet(m, to) && view.msg.kind == ARP_ND_NONE)
+			return REASON_NO_BINDING; /* nobody could tell there whose it is */
+		if (ipaddr_to_mac(&frame->peer, &known) || host_of(m, to, &known, &plain))
+			host = known;
 	}
+	if (plain && (reason = disguise(m, frame, &view)) != REASON_NONE)
+		return reason;
 	frame->peer = ipaddr_of_mac(&host);
 	return mac_is_group(&host) ? macrewrite_veil(frame) : REASON_NONE;
 }

@@ -72,7 +72,7 @@ int hide_put(struct rtnl *rtnl, unsigned ifindex, uint32_t instance,
 void hide_end(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
 {
 	struct tc_filter filter = filter_on(ifindex, instance);
-	struct tc_seen seen, other;
+	struct tc_seen seen, other = {false, 0, 0, 0, 0};
 
 	if (tc_look_for(rtnl, &filter, &seen) < 0 || !seen.found)
 		return;

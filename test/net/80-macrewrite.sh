@@ -30,15 +30,15 @@ macrewrite() { # SUBNET [KEYS]
 		"$1" "$1" "$1" "$1" "$1"
 }
 config() { # HOST ADDRESS GUEST...
-	local host=$1 address=$2 guest ports=()
+	local host=$1 address=$2 guest entries=()
 	shift 2
 	for guest; do
-		ports+=("$(tap "$guest" "net$(subnet_of "$guest")" "${PORT_KEYS[$guest]:-}")")
+		entries+=("$(tap "$guest" "net$(subnet_of "$guest")" "${PORT_KEYS[$guest]:-}")")
 	done
 	{
 		uplink "$address"
 		list segments "$(macrewrite 2)" "$(macrewrite 3)"
-		list ports "${ports[@]}"
+		list ports "${entries[@]}"
 	} | lab_config "$host"
 }
 declare -A PORT_KEYS=()

@@ -22,15 +22,15 @@ v6() { # GUEST
 	echo "fd01:2::$(number "$1")"
 }
 config() { # HOST NUMBER GUEST...
-	local host=$1 address=192.0.2.$2 guest ports=()
+	local host=$1 address=192.0.2.$2 guest entries=()
 	shift 2
 	for guest; do
-		ports+=("$(tap "$guest" net2)")
+		entries+=("$(tap "$guest" net2)")
 	done
 	{
 		uplink "$address"
 		list segments "{ name = \"net2\"; ${SEGMENT_KEYS:-}encap = ( { type = \"macrewrite\"; uplink = \"lan\"; farm = 1; subnet = ${SUBNET:-2}; prefix = [ \"10.1.2.0/24\", \"fd01:2::/64\" ]; } ); }"
-		list ports "${ports[@]}"
+		list ports "${entries[@]}"
 	} | lab_config "$host"
 }
 lab_host hostA 192.0.2.1/24

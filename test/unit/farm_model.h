@@ -118,7 +118,7 @@ static void fm_put(unsigned from, struct frame *frame)
 
 	FM_CHECK(frame_peek(frame, 0, sizeof(eth), &eth));
 	FM_CHECK(mac_equal(&eth.src, &fm.host[from].mac));
-	FM_CHECK(fm_guest_of_mac(&eth.dst) == FM_GUESTS);
+	FM_CHECK(fm_guest_of_mac(&eth.dst) == FM_GUESTS || (from == FM_PLAIN && fm.forged));
 	if (fm.tail - fm.head == FM_WIRE) {
 		frame_free(frame);
 		return;
@@ -353,8 +353,9 @@ static void fm_plain_receives(struct frame *frame)
 			memcpy(fm.plain_knows[0], none[0], sizeof(fm.plain_knows[0]));
 			memcpy(fm.plain_knows[1], none[1], sizeof(fm.plain_knows[1]));
 			for (unsigned i = 0; i < FM_GUESTS; i++)
-				FM_CHECK(fm_guest_of_mac(&fm.plain_knows[0][i]) == FM_GUESTS &&
-					 fm_guest_of_mac(&fm.plain_knows[1][i]) == FM_GUESTS);
+				FM_CHECK(fm.forged ||
+					 (fm_guest_of_mac(&fm.plain_knows[0][i]) == FM_GUESTS &&
+					  fm_guest_of_mac(&fm.plain_knows[1][i]) == FM_GUESTS));
 		} else if (fm_who(&view.dst) == FM_GUESTS) {
 			fm.plain_got++;
 		}
