@@ -12,6 +12,7 @@
 #include "lib/names.h"
 #include "switchd/config.h"
 #include "switchd/config_integrity.h"
+#include "switchd/policy/plan.h"
 #include "switchd/port/port.h"
 
 #define IDS 4096
@@ -569,7 +570,7 @@ int desired_check(struct desired *desired, struct err *err)
 	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
 		ok = check_names(&check, (enum desired_kind)kind);
 	ok = ok && check_uplinks(&check) && check_segments(&check) && check_encaps(&check) &&
-	     check_ports(&check) && config_policy_check(desired, err) &&
+	     check_ports(&check) && config_policy_check(desired, err) && plan_check(desired, err) &&
 	     config_integrity(desired, err);
 	for (int kind = 0; kind < DESIRED_KINDS; kind++)
 		names_destroy(check.names[kind]);
