@@ -232,6 +232,11 @@ struct encap_ops {
 	 * address, and there is somebody to send to. */
 	bool (*ready)(const struct encap *encap);
 
+	/* Whether what is sent to that host alone arrives there, as far as the
+	 * configuration says: it is a peer, or where the group is. NULL: the backend
+	 * does not address hosts. */
+	bool (*reaches)(const struct encap *encap, const struct ipaddr *host);
+
 	/* Adds the backend's own keys for `encap show` to a JSON object. */
 	void (*show)(const struct encap *encap, struct json_t *object);
 

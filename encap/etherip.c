@@ -401,6 +401,13 @@ static void etherip_show(const struct encap *encap, json_t *object)
 	etherip_show_io(encap, object);
 }
 
+static bool etherip_reaches(const struct encap *encap, const struct ipaddr *host)
+{
+	const struct etherip *etherip = encap->state;
+
+	return remotes_reach(&etherip->remotes, encap->uplink, host);
+}
+
 static const struct ipaddr *etherip_peers(const struct encap *encap, size_t *count)
 {
 	const struct etherip *etherip = encap->state;
@@ -429,5 +436,6 @@ const struct encap_ops etherip_ops = {
     .send = etherip_send,
     .ready = etherip_ready,
     .show = etherip_show,
+    .reaches = etherip_reaches,
     .peers = etherip_peers,
 };

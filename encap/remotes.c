@@ -198,6 +198,12 @@ enum reason remotes_accept(const struct remotes *remotes, const struct encap_upl
 	return REASON_NONE;
 }
 
+bool remotes_reach(const struct remotes *remotes, const struct encap_uplink *uplink,
+		   const struct ipaddr *host)
+{
+	return source_counts(remotes, uplink, host);
+}
+
 unsigned remotes_families(const struct remotes *remotes)
 {
 	unsigned set = 0;

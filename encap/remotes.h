@@ -89,6 +89,11 @@ int remotes_compare(const void *a, const void *b);
 /* Whether an address is one of the configured peers. */
 bool remotes_has_peer(const struct remotes *remotes, const struct ipaddr *addr);
 
+/* Whether a host is a peer, or where the group is: what it sends counts, and what is sent to it
+ * does there. */
+bool remotes_reach(const struct remotes *remotes, const struct encap_uplink *uplink,
+		   const struct ipaddr *host);
+
 /* The families that are spoken: bit 0 IPv4, bit 1 IPv6. */
 unsigned remotes_families(const struct remotes *remotes);
 

@@ -207,6 +207,13 @@ static void vxlan_show(const struct encap *encap, json_t *object)
 	json_object_set_new(object, "joined", json_boolean(vxlan->member.ifindex != 0));
 }
 
+static bool vxlan_reaches(const struct encap *encap, const struct ipaddr *host)
+{
+	const struct vxlan *vxlan = encap->state;
+
+	return remotes_reach(&vxlan->remotes, encap->uplink, host);
+}
+
 static const struct ipaddr *vxlan_peers(const struct encap *encap, size_t *count)
 {
 	const struct vxlan *vxlan = encap->state;
@@ -243,5 +250,6 @@ const struct encap_ops vxlan_ops = {
     .send = vxlan_send,
     .ready = vxlan_ready,
     .show = vxlan_show,
+    .reaches = vxlan_reaches,
     .peers = vxlan_peers,
 };

@@ -11,6 +11,7 @@
 #include "switchd/events.h"
 #include "switchd/membership.h"
 #include "switchd/notify.h"
+#include "switchd/policy/policy.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
@@ -221,7 +222,7 @@ static int apply(struct switchd *sw, const struct desired *next)
 	ret = ret ? ret : apply_uplinks(sw, next);
 	ret = ret ? ret : apply_segments(sw, next);
 	ret = ret ? ret : apply_ports(sw, next);
-	return ret;
+	return ret ? ret : policy_apply(sw, next);
 }
 
 /* Back to what was in force. Ports that went meanwhile are made anew. */
@@ -312,5 +313,6 @@ void commit_clear(struct switchd *sw)
 		segment_encaps_close(uplink);
 		uplink_destroy(uplink);
 	}
+	policy_clear(sw);
 	desired_clear(&sw->desired);
 }

@@ -686,6 +686,9 @@ void desired_warn(const struct desired *desired, const struct desired *former,
 	char now[200], before[200];
 
 	warn_of_relays(desired, former, tell);
+	if (!former || !conf_key_equal(&desired_schema, desired, former, "policy") ||
+	    !conf_key_equal(&desired_schema, desired, former, "junctions"))
+		plan_warn(desired, tell);
 	for (size_t i = 0; i < desired->ports.count; i++) {
 		const struct port_conf *port = desired_port_at(desired, i), *was;
 		struct err said = {""};
@@ -699,7 +702,7 @@ void desired_warn(const struct desired *desired, const struct desired *former,
 		(void)conf_fail(
 		    port, &said,
 		    "warning: port \"%s\" joins %s: its guest may carry anything between "
-		    "them, since this version has no flow policy to say what",
+		    "them, whatever the flow policy says",
 		    port->name, now);
 		tell(said.text);
 	}

@@ -213,15 +213,6 @@ static bool check_flow(const struct check *check, const struct flow_conf *flow)
 	for (size_t i = 0; i < flow->allow.count; i++)
 		if (!check_rule(check, flow, &rules[i]))
 			return false;
-	/* What this version cannot enforce must not look as if it did. */
-	if (flow->flow == FLOW_CONTROLLED)
-		return conf_fail(flow, check->err,
-				 "policy \"%s\": flow = \"controlled\" is not in this version",
-				 flow->name);
-	if (flow->flow == FLOW_OPEN)
-		return conf_fail(flow, check->err,
-				 "policy \"%s\": flow = \"open\" is not in this version",
-				 flow->name);
 	return true;
 }
 
@@ -292,10 +283,11 @@ static bool check_junction(const struct check *check, const struct junction_conf
 				 junction->name);
 	if (!check_gateway(check, junction))
 		return false;
-	/* As above. */
-	return conf_fail(junction, check->err,
-			 "junction \"%s\": type = \"%s\" is not in this version", junction->name,
-			 junction_type_words[junction->type]);
+	/* What this version cannot enforce must not look as if it did. */
+	return junction->type == JUNCTION_TRANSPARENT ||
+	       conf_fail(junction, check->err,
+			 "junction \"%s\": type = \"gateway\" is not in this version",
+			 junction->name);
 }
 
 static bool add_name(struct names *names, const char *name, const void *object)

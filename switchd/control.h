@@ -34,6 +34,13 @@ void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 void control_show_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_flush_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd);
 
+/* ---- control_policy.c: flow policy and junctions ---- */
+
+void control_show_policy(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_policy_matrix(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_junctions(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+
 /* ---- metrics.c ---- */
 
 /* Everything that is counted, in Prometheus' text format, in so many pieces, of which

@@ -163,6 +163,7 @@ static enum reason check_admission(struct pass *p)
 	}
 	if (!packet_parse(p->frame, &p->packet))
 		return REASON_TOO_SHORT;
+	p->parsed = true;
 	if (p->segment->hearer && conf->addresses.count) { /* which believes what ARP says */
 		strict = *conf;
 		strict.guard.arp = true;
@@ -243,6 +244,7 @@ static void process(struct pass *p, struct frame *frame, struct stats *stats)
 
 	p->frame = frame;
 	p->receivers = 0;
+	p->parsed = false;
 	frame->origin = stats;
 	stats->rx_frames++;
 	stats->rx_bytes += frame->len;

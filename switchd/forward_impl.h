@@ -20,6 +20,7 @@ struct pass {
 	struct segment_encap *se;  /* NULL: from a port */
 	struct frame *frame;	   /* NULL once somebody has taken it */
 	struct packet packet;
+	bool parsed; /* the packet, beyond its Ethernet header */
 	struct fdb_where where;
 	json_t *trace;		       /* NULL in traffic; while it is set nothing may change */
 	bool would_learn;	       /* a trace: the source would now be known here */

@@ -15,6 +15,7 @@
 #include "switchd/connections.h"
 #include "switchd/egress.h"
 #include "switchd/membership.h"
+#include "switchd/policy/policy.h"
 #include "switchd/relay.h"
 #include "switchd/snooping.h"
 
@@ -359,15 +360,30 @@ void segment_update_mtu(struct segment *segment)
 		membership_update_mtu(container_of(it, struct membership, by_segment)->port);
 }
 
-void segment_update_merge(struct segment *segment)
+static bool takes_superframes(const struct segment *segment)
 {
-	bool merge = false;
-
 	list_for_each (&segment->ports, it)
-		merge |=
-		    container_of(it, struct membership, by_segment)->port->offloads & OFFLOAD_TSO4;
+		if (container_of(it, struct membership, by_segment)->port->offloads & OFFLOAD_TSO4)
+			return true;
+	return false;
+}
+
+/* What crosses goes to the ports of others. */
+static void update_merge(struct segment *segment)
+{
+	bool merge = takes_superframes(segment);
+
+	for (size_t i = 0; segment->joints && i < segment->joints->count; i++)
+		merge = merge || takes_superframes(segment->joints->at[i].to);
 	for (size_t i = 0; i < segment->encap_count; i++)
 		segment->encaps[i]->encap.merge = merge;
+}
+
+void segment_update_merge(struct segment *segment)
+{
+	update_merge(segment);
+	for (size_t i = 0; segment->joints && i < segment->joints->count; i++)
+		update_merge(segment->joints->at[i].to);
 }
 
 /* ---- life ---- */
@@ -431,6 +447,7 @@ void segment_destroy(struct segment *segment)
 		return;
 	sw = segment->sw;
 	capture_segment_gone(segment);
+	policy_segment_gone(segment);
 	relay_destroy(segment->relay);
 	snooping_destroy(segment);
 	for (size_t i = 0; i < segment->encap_count; i++)

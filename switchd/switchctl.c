@@ -313,6 +313,8 @@ static int run_call(struct ctl_client *client, struct cli_call *call, struct out
 		return run_pcap(client, call, err);
 	case CLI_TRACE:
 		return run_trace(client, call, output, err);
+	case CLI_MATRIX:
+		return run_matrix(client, call, output, err);
 	case CLI_MONITOR:
 		return run_monitor(client, call, output, err);
 	case CLI_VERSION:

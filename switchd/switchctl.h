@@ -52,6 +52,10 @@ bool output_flat(struct output *output, const char *kind, const char *text, size
 /* switchctl_pcap.c: a live capture, until it ends or is interrupted. */
 int run_pcap(struct ctl_client *client, struct cli_call *call, struct err *err);
 
+/* switchctl_policy.c: the matrix of flows. */
+int run_matrix(struct ctl_client *client, struct cli_call *call, struct output *output,
+	       struct err *err);
+
 /* What the frames of a call (those of a file, if it names one) come to. */
 int run_trace(struct ctl_client *client, struct cli_call *call, struct output *output,
 	      struct err *err);

@@ -12,7 +12,7 @@
 /* ---- words ---- */
 
 /* Objects of the contract that a later version has. */
-static const char *const later[] = {"junction", "policy", "connection", NULL};
+static const char *const later[] = {"connection", NULL};
 
 static bool is_later(const char *word)
 {
@@ -124,6 +124,24 @@ static int take_name(struct cli_call *call, char *const **words, const char *wha
 }
 
 /* ---- shapes of arguments ---- */
+
+static int parse_from_to(struct cli_call *call, char *const *words, struct err *err)
+{
+	if (!words[0] || !words[1])
+		return err_set(err, EINVAL, "two domains are needed: FROM and TO");
+	if (put(call->args, "from", words[0], err) < 0 || put(call->args, "to", words[1], err) < 0)
+		return -EINVAL;
+	return no_more(words + 2, err);
+}
+
+static int parse_dot(struct cli_call *call, char *const *words, struct err *err)
+{
+	if (*words && strcmp(*words, "--dot") == 0) {
+		json_object_set_new(call->args, "dot", json_true());
+		words++;
+	}
+	return no_more(words, err);
+}
 
 static int parse_name(struct cli_call *call, char *const *words, struct err *err)
 {
@@ -522,6 +540,10 @@ const struct cli_command cli_commands[] = {
 	{"multicast", "show", "[segment SEGMENT]", "multicast.show", CLI_SHOW, parse_of_segment},
 	{"peer", "show", "", "peer.show", CLI_SHOW, NULL},
 	{"relay", "show", "[segment SEGMENT]", "relay.show", CLI_SHOW, parse_of_segment},
+	{"policy", "show", "", "policy.show", CLI_SHOW, NULL},
+	{"policy", "check", "FROM TO", "policy.check", CLI_OBJECT, parse_from_to},
+	{"policy", "matrix", "[--dot]", "policy.matrix", CLI_MATRIX, parse_dot},
+	{"junction", "show", "", "junction.show", CLI_SHOW, NULL},
 	{"mirror", "show", "", "mirror.show", CLI_SHOW, NULL},
 	{"mirror", "add", "NAME {port NAME | segment SEGMENT} {file FILE | port NAME}", "mirror.add", CLI_MIRROR, parse_mirror_add},
 	{"mirror", "del", "NAME", "mirror.del", CLI_CHANGE, parse_name},

@@ -20,6 +20,7 @@ enum cli_action {
 	CLI_MIRROR,  /* a change; the file at `file`, if any, is opened and passed */
 	CLI_PCAP,    /* `filter` is compiled; packets follow */
 	CLI_TRACE,   /* frames are in args, or in the capture file at `file` */
+	CLI_MATRIX,  /* rows, written as a table or for Graphviz */
 	CLI_MONITOR, /* events follow */
 	CLI_METRICS, /* the answer is plain text */
 	CLI_VERSION, /* an object, and switchctl's own version */

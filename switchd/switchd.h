@@ -23,8 +23,10 @@ struct conns;
 struct ctl_server;
 struct handover;
 struct inherit;
+struct joints;
 struct names;
 struct nexthops;
+struct policy;
 struct relay;
 struct snooping;
 struct switchd;
@@ -80,6 +82,8 @@ struct segment {
 	bool unfinished;      /* there was no memory for all its encaps: the next commit goes on */
 	struct list captures; /* of struct capture */
 	struct relay *relay;  /* NULL: it is none, and has heard of none */
+	/* Where it meets others (policy.h); NULL: nowhere. And what the next commit makes of it. */
+	struct joints *joints, *next_joints;
 	struct snooping *snooping; /* NULL: multicast is flooded */
 };
 
@@ -118,6 +122,7 @@ struct switchd {
 	struct conns *conns; /* that controlled flows let in */
 	struct rtnl *rtnl;
 	struct nexthops *nexthops;
+	struct policy *policy; /* in force; NULL: none, everything is closed */
 	struct ctl_server *control;
 	struct encap_host encap_host;
 	struct port_host port_host;

@@ -244,6 +244,13 @@ static inline bool fx_encap_ready(const struct encap *encap)
 	return ((const struct fx_encap *)encap->state)->ready;
 }
 
+static inline bool fx_encap_reaches(const struct encap *encap, const struct ipaddr *host)
+{
+	(void)encap;
+	(void)host;
+	return true;
+}
+
 static inline void fx_encap_close(struct encap *encap)
 {
 	(void)encap;
@@ -258,6 +265,7 @@ static const struct encap_ops fx_encap_ops = {
     .push = fx_encap_push,
     .send = fx_encap_send,
     .ready = fx_encap_ready,
+    .reaches = fx_encap_reaches,
 };
 
 /* ---- making it ---- */

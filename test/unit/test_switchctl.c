@@ -87,6 +87,10 @@ static void understood(void **state)
 	    {"mirror add m port p port q", "mirror.add", "{'name':'m','port':'p','to_port':'q'}"},
 	    {"mirror del m", "mirror.del", "{'name':'m'}"},
 	    {"trace port p 00:11 22-33", "trace", "{'port':'p','frames':['00112233']}"},
+	    {"pol", "policy.show", "{}"},
+	    {"policy check a ''", "policy.check", "{'from':'a','to':''}"},
+	    {"policy matrix --dot", "policy.matrix", "{'dot':true}"},
+	    {"junction", "junction.show", "{}"},
 	    {"mon", "monitor", "{}"},
 	    {"met", "metrics", "{}"},
 	    {"reload", "reload", "{}"},
@@ -96,10 +100,10 @@ static void understood(void **state)
 	    /* Not understood: a NULL command, and a part of the message. */
 	    {"", NULL, "a command is missing"},
 	    {"''", NULL, "unknown object ''"},
-	    {"help policy", NULL, "'policy' is not in this version"},
+	    {"policy check a", NULL, "two domains are needed: FROM and TO"},
 	    {"x", NULL, "unknown object 'x'"},
 	    {"x", NULL, "list-commands, version, help)"}, /* nothing of later versions */
-	    {"p", NULL, "'p' is ambiguous: port, peer, pcap"},
+	    {"p", NULL, "'p' is ambiguous: port, peer, policy, pcap"},
 	    {"status now", NULL, "'now' is one word too many"},
 	    {"port vm1", NULL, "unknown verb 'vm1'"},
 	    {"port show a b", NULL, "one word too many"},
@@ -146,8 +150,8 @@ static void understood(void **state)
 	    {"trace port p -r", NULL, "'-r' needs a file"},
 	    {"log set", NULL, "a level is missing"},
 	    {"log set loud", NULL, "unknown level 'loud'"},
-	    {"junction", NULL, "not in this version"},
-	    {"policy show", NULL, "not in this version"},
+	    {"policy check a b c", NULL, "one word too many"},
+	    {"policy matrix --svg", NULL, "one word too many"},
 	    {"connection", NULL, "not in this version"},
 	};
 	char copy[512];
