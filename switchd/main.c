@@ -62,6 +62,33 @@ static void on_wakeup(struct ev_loop *loop, ev_check *check, int events)
 	sw->wakeups++;
 }
 
+/* While it is active, the loop looks for events without sleeping. */
+static void on_spin(struct ev_loop *loop, ev_idle *idle, int events)
+{
+	(void)loop;
+	(void)idle;
+	(void)events;
+}
+
+/* To be woken takes longer than to look once more: for a while after the last frames, if
+ * `busy_poll` says so, others may have the processor only when the kernel takes it. */
+static void sleep_or_spin(struct switchd *sw)
+{
+	uint64_t ns = (uint64_t)sw->desired.busy_poll * 1000u, now;
+
+	if (ns == 0) {
+		ev_idle_stop(sw->loop, &sw->spin);
+		return;
+	}
+	now = clock_ns();
+	if (sw->worked)
+		sw->spin_until = now + ns;
+	if (now < sw->spin_until)
+		ev_idle_start(sw->loop, &sw->spin);
+	else
+		ev_idle_stop(sw->loop, &sw->spin);
+}
+
 static void on_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
 	struct switchd *sw = prepare->data;
@@ -70,6 +97,7 @@ static void on_sleep(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	egress_flush(sw);
 	capture_flush(sw);
+	sleep_or_spin(sw);
 	sw->work.wakeups += sw->worked;
 	sw->worked = false;
 }
@@ -156,6 +184,7 @@ static void start_watchers(struct switchd *sw, struct signals *signals)
 	ev_prepare_init(&sw->flush, on_sleep);
 	sw->flush.data = sw;
 	ev_prepare_start(sw->loop, &sw->flush);
+	ev_idle_init(&sw->spin, on_spin);
 	ev_timer_init(&sw->second, on_second, 1., 1.);
 	sw->second.data = sw;
 	ev_timer_start(sw->loop, &sw->second);
@@ -181,6 +210,7 @@ static void stop_watchers(struct switchd *sw, struct signals *signals)
 	ev_timer_stop(sw->loop, &sw->ageing);
 	ev_timer_stop(sw->loop, &sw->uplinks_soon);
 	ev_prepare_stop(sw->loop, &sw->flush);
+	ev_idle_stop(sw->loop, &sw->spin);
 	ev_check_stop(sw->loop, &sw->wakeup);
 }
 

@@ -137,6 +137,8 @@ struct switchd {
 	uint32_t port_numbers; /* size of port_by_number */
 	ev_check wakeup;
 	ev_prepare flush;
+	ev_idle spin;	     /* active: the loop does not sleep; see `busy_poll` */
+	uint64_t spin_until; /* of clock_ns() */
 	ev_timer second, ageing;
 	ev_timer uplinks_soon;
 	bool uplinks_unseen;   /* one could not be looked at: again in a second */
