@@ -53,6 +53,7 @@ static int setup(int fd, const struct packet_socket *want)
 	int ret = socket_set_int(fd, SOL_PACKET, PACKET_VNET_HDR, 1);
 
 	ret = ret ? ret : socket_set_int(fd, SOL_PACKET, PACKET_AUXDATA, 1);
+	(void)socket_set_int(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	ret = ret ? ret : socket_set_int(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
 	ret = ret ? ret : want->set_filter(want->arg, fd);
 	ret = ret ? ret : join(fd, want);

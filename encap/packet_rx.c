@@ -13,6 +13,7 @@
 
 #include "encap/inbox.h"
 #include "encap/packet_io.h"
+#include "encap/socket.h"
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "lib/vnet.h"
@@ -30,7 +31,8 @@ struct rx_message {
 	uint8_t vnet[sizeof(struct vnet_header)];
 	struct iovec iov[3];
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata)) +
+			   CMSG_SPACE(sizeof(uint32_t))];
 		struct cmsghdr align;
 	} control;
 };
@@ -42,8 +44,9 @@ struct packet_rx {
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
 	struct inbox inbox;
-	bool superframes; /* there was one in the last batch */
-	unsigned at_once; /* messages that are asked for: what came last says */
+	uint32_t overruns; /* of the socket, so far */
+	bool superframes;  /* there was one in the last batch */
+	unsigned at_once;  /* messages that are asked for: what came last says */
 	/* Where frames longer than their buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
 };
@@ -53,11 +56,14 @@ static void count_stray(const struct packet_rx *rx, enum reason reason)
 	rx->receiver.host->stray[rx->receiver.kind].rx_drops[reason]++;
 }
 
-static void read_control(struct msghdr *msg, struct frame *frame)
+static void read_control(struct packet_rx *rx, struct msghdr *msg, struct frame *frame)
 {
+	uint64_t *overruns = &rx->receiver.host->stray[rx->receiver.kind].rx_drops[REASON_OVERRUN];
+
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		struct tpacket_auxdata aux;
 
+		*overruns += socket_overruns(c, &rx->overruns);
 		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
 			continue;
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
@@ -114,7 +120,7 @@ static void take(struct packet_rx *rx, struct rx_message *message, struct mmsghd
 		frame_free(frame);
 		return;
 	}
-	read_control(hdr, frame);
+	read_control(rx, hdr, frame);
 	rx->receiver.take(rx->receiver.arg, frame);
 }
 

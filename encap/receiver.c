@@ -37,7 +37,7 @@ struct rx_message {
 	struct iovec iov[2];
 	struct sockaddr_storage from;
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 3 * CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 };
@@ -53,8 +53,11 @@ struct receiver_buffers {
 
 /* What the kernel says beside a datagram. Returns the size of each of those that it has
  * joined; 0: it is one. */
-static unsigned read_control(const struct msghdr *msg, struct outer *outer)
+static unsigned read_control(struct receiver *receiver, const struct msghdr *msg,
+			     struct outer *outer)
 {
+	uint64_t *overruns = &receiver->host->stray[receiver->kind].rx_drops[REASON_OVERRUN];
+
 	int train = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
@@ -75,6 +78,8 @@ static unsigned read_control(const struct msghdr *msg, struct outer *outer)
 			outer->fragmented = true;
 		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
 			memcpy(&train, CMSG_DATA(c), sizeof(train));
+		} else {
+			*overruns += socket_overruns(c, &receiver->overruns);
 		}
 	}
 	return train > 0 ? (unsigned)train : 0;
@@ -183,7 +188,7 @@ static void process(struct receiver *receiver, unsigned messages)
 		unsigned train;
 
 		memset(&outer, 0, sizeof(outer));
-		train = read_control(&receiver->buffers->hdr[i].msg_hdr, &outer);
+		train = read_control(receiver, &receiver->buffers->hdr[i].msg_hdr, &outer);
 		read_source(&receiver->buffers->hdr[i].msg_hdr, &outer);
 		if (receiver->trains) {
 			process_train(receiver, i, train, &outer);
@@ -270,6 +275,8 @@ int receiver_start(struct receiver *receiver, int fd)
 	}
 	receiver->buffers->inbox.host = receiver->host;
 	receiver->fd = fd;
+	receiver->overruns = 0;
+	(void)socket_set_int(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	socket_set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RX_BUFFER);
 	if (receiver->family == AF_INET) {
 		ret = socket_set_int(fd, SOL_IP, IP_PKTINFO, 1);

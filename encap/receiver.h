@@ -30,8 +30,9 @@ struct receiver {
 				  struct outer *outer, enum reason *reason, struct encap **blame);
 	/* ---- its own ---- */
 	ev_io io;
-	int fd;	     /* -1: closed; so it begins */
-	bool trains; /* it does */
+	int fd;		   /* -1: closed; so it begins */
+	bool trains;	   /* it does */
+	uint32_t overruns; /* of the socket, so far */
 	struct receiver_buffers *buffers;
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -59,4 +60,15 @@ bool socket_is_own(const struct encap_host *host, uint64_t inode)
 			return true;
 	}
 	return false;
+}
+
+uint32_t socket_overruns(const struct cmsghdr *c, uint32_t *known)
+{
+	const uint32_t before = *known;
+
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL ||
+	    c->cmsg_len < CMSG_LEN(sizeof(*known)))
+		return 0;
+	memcpy(known, CMSG_DATA(c), sizeof(*known));
+	return *known - before;
 }

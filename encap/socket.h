@@ -10,6 +10,7 @@
 
 #include "lib/list.h"
 
+struct cmsghdr;
 struct encap_host;
 
 /* setsockopt() of an int: 0 or negative errno. */
@@ -34,5 +35,12 @@ struct socket_own {
 void socket_own(struct encap_host *host, struct socket_own *own, int fd);
 void socket_disown(struct socket_own *own);
 bool socket_is_own(const struct encap_host *host, uint64_t inode);
+
+/*
+ * Of what the kernel says beside a message of a socket with SO_RXQ_OVFL: how many messages
+ * were lost, because its queue was full, since `known`, which it brings up to date. 0 for
+ * any other word of the kernel's.
+ */
+uint32_t socket_overruns(const struct cmsghdr *c, uint32_t *known);
 
 #endif

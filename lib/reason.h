@@ -45,6 +45,7 @@
 	X(FOREIGN_SOURCE, "foreign_source", "outer source is not a peer")                 \
 	X(FRAGMENT,       "fragment",       "outer fragment where none is accepted")      \
 	X(BAD_OFFLOAD,    "bad_offload",    "offload metadata contradicts the frame")     \
+	X(OVERRUN,        "overrun",        "came while the queue to read from was full") \
 	X(OVERSIZE,       "oversize",       "does not fit the uplink")                    \
 	X(QUEUE_FULL,     "queue_full",     "output queue is full")                       \
 	X(LINK_DOWN,      "link_down",      "port or uplink is down")                     \

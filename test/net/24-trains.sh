@@ -90,6 +90,11 @@ reaches_beta() {
 asleep on hostB "$PYTHON" "$trains" flood 2 60000
 check "the switch answers after 60,000 packets that it could not take" ctl hostA status
 check "and receives as before" wait_until 10 reaches_beta
+overruns() {
+	asleep on hostB "$PYTHON" "$trains" vxflood 60000 && on hostB "$PYTHON" "$trains" tcp >/dev/null &&
+		ctl hostA -j status | json "d['stray_drops'].get('overrun', 0) > 10000"
+}
+check "what did not fit into the queue of a socket is counted" overruns
 
 # ---- of all sizes ----
 

@@ -10,7 +10,8 @@ trains.py vlan VID MAC IP
                         one burst of such segments to that guest, packet by packet: EtherIP
                         with that identifier, or frames on eth0 with that VLAN's tag
 trains.py flood ID COUNT
-                        so many packets of EtherIP as fast as they go
+trains.py vxflood COUNT
+                        so many packets of EtherIP, or of VXLAN, as fast as they go
 """
 import random
 import socket
@@ -101,6 +102,12 @@ def flood(_, number, count):
         sock.sendto(packet, ("192.0.2.1", 0))
 
 
+def vxflood(sock, count):
+    packet = VXLAN + bytes.fromhex("525400000066") + STRANGER + b"\x88\xb5" + bytes(60)
+    for _ in range(int(count)):
+        sock.sendto(packet, TO)
+
+
 def odd(sock, seconds):
     end, n = time.monotonic() + float(seconds), 0
     while time.monotonic() < end:
@@ -123,4 +130,5 @@ def odd(sock, seconds):
 if __name__ == "__main__":
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-    {"tcp": tcp, "odd": odd, "etherip": etherip, "vlan": vlan, "flood": flood}[sys.argv[1]](out, *sys.argv[2:])
+    {"tcp": tcp, "odd": odd, "etherip": etherip, "vlan": vlan, "flood": flood,
+     "vxflood": vxflood}[sys.argv[1]](out, *sys.argv[2:])
