@@ -326,16 +326,17 @@ static int end_takeover(struct switchd *sw, struct heritage *heritage, struct er
 /* Ports have what they could use, and the FDB has where to put what is known. */
 static void end_heritage(struct switchd *sw, const struct heritage *heritage, size_t descriptors)
 {
-	size_t left = inherit_left(sw->inherit), entries;
+	size_t left = inherit_left(sw->inherit), entries, connections;
 
 	inherit_destroy(sw->inherit);
 	sw->inherit = NULL;
 	sw->now = clock_ms();
 	entries = saved_fdb(heritage->saved, sw);
+	connections = saved_connections(heritage->saved, sw);
 	saved_relays(heritage->saved, sw);
 	if (heritage->asked || descriptors || entries)
-		log_info("kept from before: %zu ports, %zu entries of the FDB", descriptors - left,
-			 entries);
+		log_info("kept from before: %zu ports, %zu entries of the FDB, %zu connections",
+			 descriptors - left, entries, connections);
 }
 
 /* ---- from start to end ---- */

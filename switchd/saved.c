@@ -14,6 +14,7 @@
 #include "switchd/inherit.h"
 #include "switchd/membership.h"
 #include "switchd/relay.h"
+#include "switchd/saved_impl.h"
 
 #define FILE_MOST (1u << 30) /* bytes: some millions of entries */
 #define WRITE_AT  65536u
@@ -49,36 +50,46 @@ static const struct segment_encap *encap_of(const struct segment *segment, uint3
 	return NULL;
 }
 
-/* NULL if its place is gone meanwhile. */
-static json_t *entry_json(const struct switchd *sw, const struct fdb_entry_info *entry)
+bool saved_place_put(const struct switchd *sw, const struct segment *segment,
+		     const struct fdb_where *where, json_t *json)
 {
-	const struct segment *segment = sw->segment_by_number[entry->segment];
-	const struct fdb_where *where = &entry->where;
 	const struct segment_encap *se = NULL;
 	const struct port *port = NULL;
 	char text[ADDR_STRLEN];
-	json_t *json;
 
-	if (segment && where->side != FDB_SIDE_LOCAL)
+	if (where->side != FDB_SIDE_LOCAL)
 		se = encap_of(segment, where->side);
-	else if (segment && where->port < sw->port_numbers)
+	else if (where->port < sw->port_numbers)
 		port = sw->port_by_number[where->port];
-	if (!se && !port)
-		return NULL;
-	json = json_pack("{s:s, s:s, s:I, s:s, s:I}", "fdb", mac_format(&entry->mac, text),
-			 "segment", segment->conf.name, "id", (json_int_t)segment->conf.id, "state",
-			 states[entry->state], "age", (json_int_t)entry->age_ms);
-	if (port) {
+	if (port)
 		json_object_set_new(json, "port", json_string(port->conf->name));
-		return json;
-	}
+	if (!se)
+		return port;
 	json_object_set_new(json, "encap", json_string(se->encap.ops->type));
 	json_object_set_new(json, "uplink", json_string(se->uplink->conf.name));
 	if (se->encap.conf->relay)
 		json_object_set_new(json, "wan", json_true());
 	if (ipaddr_is_set(&where->remote))
 		json_object_set_new(json, "peer", json_string(ipaddr_format(&where->remote, text)));
-	return json;
+	return true;
+}
+
+/* NULL if its place is gone meanwhile. */
+static json_t *entry_json(const struct switchd *sw, const struct fdb_entry_info *entry)
+{
+	const struct segment *segment = sw->segment_by_number[entry->segment];
+	char text[MAC_STRLEN];
+	json_t *json;
+
+	if (!segment)
+		return NULL;
+	json = json_pack("{s:s, s:s, s:I, s:s, s:I}", "fdb", mac_format(&entry->mac, text),
+			 "segment", segment->conf.name, "id", (json_int_t)segment->conf.id, "state",
+			 states[entry->state], "age", (json_int_t)entry->age_ms);
+	if (json && saved_place_put(sw, segment, &entry->where, json))
+		return json;
+	json_decref(json);
+	return NULL;
 }
 
 static json_t *next_object(struct saved_walk *walk, const struct switchd *sw)
@@ -111,6 +122,20 @@ static json_t *next_relay(struct saved_walk *walk, const struct switchd *sw)
 	return NULL;
 }
 
+static json_t *next_connection(struct saved_walk *walk, const struct switchd *sw)
+{
+	struct conn_info info;
+	json_t *json = NULL;
+	bool end = false;
+
+	while (!json && !end) {
+		if (conns_list(sw->conns, -1, sw->now, &walk->connection, &info, 1, SIZE_MAX,
+			       &end) == 1)
+			json = saved_connection_json(sw, &info);
+	}
+	return json;
+}
+
 json_t *saved_next(struct saved_walk *walk, const struct switchd *sw)
 {
 	json_t *json;
@@ -127,10 +152,11 @@ json_t *saved_next(struct saved_walk *walk, const struct switchd *sw)
 					       sizeof(walk->list) / sizeof(walk->list[0]));
 		}
 		if (walk->count == 0)
-			return next_relay(walk, sw);
+			break;
 		json = entry_json(sw, &walk->list[walk->at++]);
 	}
-	return json;
+	json = json ? json : next_connection(walk, sw);
+	return json ? json : next_relay(walk, sw);
 }
 
 static int write_out(int fd, struct ctl_buffer *buffer)
@@ -199,10 +225,8 @@ struct entry {
 	enum fdb_state state;
 	uint64_t age;
 	int64_t id;
-	/* Of saved.texts; port, or encap and uplink. */
-	const char *segment, *port, *encap, *uplink;
-	bool wan;
-	struct ipaddr peer;
+	const char *segment; /* of saved.texts */
+	struct saved_place place;
 };
 
 struct saved {
@@ -213,6 +237,7 @@ struct saved {
 	json_t *relays;	 /* the same of relays */
 	struct entry *entries;
 	size_t count, room;
+	struct saved_connections *connections;
 	struct names *texts;
 	char **all_texts;
 	size_t text_count;
@@ -245,6 +270,7 @@ void saved_destroy(struct saved *saved)
 	json_decref(saved->objects);
 	json_decref(saved->relays);
 	json_decref(saved->states);
+	saved_connections_destroy(saved->connections);
 	free(saved->entries);
 	free(saved);
 }
@@ -259,16 +285,10 @@ static bool text_ok(const char *text)
 	return len > 0 && len <= TEXT_MOST && text[len] == '\0';
 }
 
-/* The one copy of a name, of which a million entries may speak; NULL if it is none, and when out
- * of memory. */
-static const char *text_of(struct saved *saved, const json_t *json, const char *key)
+const char *saved_text(struct saved *saved, const char *value)
 {
-	const char *value = json_string_value(json_object_get(json, key));
-	char **grown, *text;
+	char **grown, *text = names_find(saved->texts, value);
 
-	if (!value || !text_ok(value))
-		return NULL;
-	text = names_find(saved->texts, value);
 	if (text)
 		return text;
 	grown = realloc(saved->all_texts, (saved->text_count + 1) * sizeof(char *));
@@ -282,6 +302,13 @@ static const char *text_of(struct saved *saved, const json_t *json, const char *
 	}
 	saved->all_texts[saved->text_count++] = text;
 	return text;
+}
+
+const char *saved_name(struct saved *saved, const json_t *json, const char *key)
+{
+	const char *value = json_string_value(json_object_get(json, key));
+
+	return value && text_ok(value) ? saved_text(saved, value) : NULL;
 }
 
 /* A host by its IP address, or by its MAC address. */
@@ -301,13 +328,28 @@ static int fail(struct err *err, const char *what)
 	return err_set(err, EINVAL, "the saved state is not as this version writes it: %s", what);
 }
 
+const char *saved_place_take(struct saved *saved, const json_t *json, struct saved_place *place)
+{
+	const char *peer = json_string_value(json_object_get(json, "peer"));
+
+	place->port = saved_name(saved, json, "port");
+	place->encap = saved_name(saved, json, "encap");
+	place->uplink = saved_name(saved, json, "uplink");
+	place->wan = json_is_true(json_object_get(json, "wan"));
+	if (!place->port && !(place->encap && place->uplink))
+		return "an entry without a place";
+	if (json_object_get(json, "peer") && (!peer || !read_peer(peer, &place->peer)))
+		return "a peer without an address";
+	return NULL;
+}
+
 static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 {
 	const char *mac = json_string_value(json_object_get(json, "fdb"));
 	const char *state = json_string_value(json_object_get(json, "state"));
-	const char *peer = json_string_value(json_object_get(json, "peer"));
 	const json_t *age = json_object_get(json, "age"), *id = json_object_get(json, "id");
 	struct entry entry = {.state = FDB_LEARNED};
+	const char *wrong;
 
 	if (!mac || mac_parse(mac, &entry.mac) < 0 || mac_is_group(&entry.mac) ||
 	    mac_is_zero(&entry.mac))
@@ -319,15 +361,10 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 		return fail(err, "an FDB entry without state, age or id");
 	entry.age = (uint64_t)json_integer_value(age);
 	entry.id = json_integer_value(id);
-	entry.segment = text_of(saved, json, "segment");
-	entry.port = text_of(saved, json, "port");
-	entry.encap = text_of(saved, json, "encap");
-	entry.uplink = text_of(saved, json, "uplink");
-	entry.wan = json_is_true(json_object_get(json, "wan"));
-	if (!entry.segment || (!entry.port && !(entry.encap && entry.uplink)))
-		return fail(err, "an FDB entry without a place");
-	if (json_object_get(json, "peer") && (!peer || !read_peer(peer, &entry.peer)))
-		return fail(err, "a peer without an address");
+	entry.segment = saved_name(saved, json, "segment");
+	wrong = saved_place_take(saved, json, &entry.place);
+	if (!entry.segment || wrong)
+		return fail(err, wrong ? wrong : "an FDB entry without a segment");
 	if (saved->count == saved->room) {
 		size_t room = saved->room ? saved->room * 2 : 256;
 		struct entry *grown = realloc(saved->entries, room * sizeof(*grown));
@@ -347,6 +384,15 @@ static const char *owner_of(const json_t *json)
 	const json_t *owner = json_object_get(json, "owner");
 
 	return json_is_string(owner) ? config_owner(json_string_value(owner)) : NULL;
+}
+
+static int take_connection(struct saved *saved, const json_t *json, struct err *err)
+{
+	const char *wrong = saved_connection_take(saved, &saved->connections, json);
+
+	if (!wrong)
+		return 0;
+	return *wrong ? fail(err, wrong) : err_set(err, ENOMEM, "out of memory");
 }
 
 static int take_relay(struct saved *saved, const json_t *json, struct err *err)
@@ -389,6 +435,8 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 	}
 	if (json_object_get(json, "fdb"))
 		return take_entry(saved, json, err);
+	if (json_object_get(json, "connection"))
+		return take_connection(saved, json, err);
 	if (json_object_get(json, "relay"))
 		return take_relay(saved, json, err);
 	if (json_object_get(json, "descriptor"))
@@ -480,16 +528,14 @@ int saved_objects(const struct saved *saved, struct desired *desired, struct err
 	return 0;
 }
 
-/* Where that is now; false if it is no longer anywhere. */
-static bool place(const struct switchd *sw, const struct segment *segment,
-		  const struct entry *entry, struct fdb_where *where)
+bool saved_place_find(const struct switchd *sw, const struct segment *segment,
+		      const struct saved_place *place, struct fdb_where *where)
 {
-	if (entry->port) {
-		struct port *port = switchd_port(sw, entry->port);
+	if (place->port) {
+		struct port *port = switchd_port(sw, place->port);
 
 		*where = (struct fdb_where){.side = FDB_SIDE_LOCAL};
-		if (!port || !membership_of(port, segment) ||
-		    (entry->state == FDB_LEARNED && port->conf->state == PORT_LOCKED))
+		if (!port || !membership_of(port, segment))
 			return false;
 		where->port = port->number;
 		return true;
@@ -497,14 +543,24 @@ static bool place(const struct switchd *sw, const struct segment *segment,
 	for (size_t i = 0; i < segment->encap_count; i++) {
 		const struct segment_encap *se = segment->encaps[i];
 
-		if (strcmp(se->encap.ops->type, entry->encap) != 0 ||
-		    strcmp(se->uplink->conf.name, entry->uplink) != 0 ||
-		    se->encap.conf->relay != entry->wan)
+		if (strcmp(se->encap.ops->type, place->encap) != 0 ||
+		    strcmp(se->uplink->conf.name, place->uplink) != 0 ||
+		    se->encap.conf->relay != place->wan)
 			continue;
-		*where = (struct fdb_where){.side = se->encap.side, .remote = entry->peer};
+		*where = (struct fdb_where){.side = se->encap.side, .remote = place->peer};
 		return true;
 	}
 	return false;
+}
+
+/* A locked port has sent nothing that could have been learned since. */
+static bool entry_place(const struct switchd *sw, const struct segment *segment,
+			const struct entry *entry, struct fdb_where *where)
+{
+	if (!saved_place_find(sw, segment, &entry->place, where))
+		return false;
+	return !entry->place.port || entry->state != FDB_LEARNED ||
+	       sw->port_by_number[where->port]->conf->state != PORT_LOCKED;
 }
 
 static int oldest_first(const void *a, const void *b)
@@ -530,7 +586,8 @@ size_t saved_fdb(struct saved *saved, struct switchd *sw)
 		uint64_t stamp, ageing;
 		struct fdb_where where;
 
-		if (!segment || segment->conf.id != entry->id || !place(sw, segment, entry, &where))
+		if (!segment || segment->conf.id != entry->id ||
+		    !entry_place(sw, segment, entry, &where))
 			continue;
 		ageing = (uint64_t)segment->conf.ageing * 1000u;
 		if (entry->age > sw->now - since)
@@ -563,4 +620,9 @@ void saved_relays(const struct saved *saved, struct switchd *sw)
 		if (segment)
 			relay_resume(segment, who, saved->then);
 	}
+}
+
+size_t saved_connections(struct saved *saved, struct switchd *sw)
+{
+	return saved_connections_restore(saved->connections, sw, saved->then);
 }

@@ -6,6 +6,7 @@
  *
  *	{"object": {...}, "kind": "port", "owner": "cli"}	what the file does not have
  *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
+ *	{"connection": STATE, ...}	of a controlled flow, see saved_connections.c
  *	{"relay": NAME, "number": N, "instance": HEX}	a relay that is active
  *	{"descriptor": NAME, "state": {...}}	what goes with those descriptors, see inherit.h
  *
@@ -30,7 +31,8 @@ struct saved_walk {
 	bool begun;
 	enum desired_kind kind;
 	size_t index;
-	uint32_t relay; /* number of the next segment that may have one */
+	uint32_t relay;	     /* number of the next segment that may have one */
+	uint32_t connection; /* the same of connections */
 	uint32_t cursor;
 	struct fdb_entry_info list[32];
 	size_t count, at;
@@ -69,6 +71,9 @@ int saved_objects(const struct saved *saved, struct desired *desired, struct err
 /* Fills the FDB of a switch that has its segments and ports: with what is still
  * true there. Returns how many entries came in. */
 size_t saved_fdb(struct saved *saved, struct switchd *sw);
+
+/* The same of connections, whose rules must be in force. */
+size_t saved_connections(struct saved *saved, struct switchd *sw);
 
 /* Lets relays that were active a moment ago go on being it. */
 void saved_relays(const struct saved *saved, struct switchd *sw);
