@@ -335,7 +335,7 @@ static int run_words(const struct program *program, char *const *words, struct e
 	int rc = cli_parse(&call, words, err);
 
 	if (rc < 0)
-		return rc == -ENOTSUP ? FAILED : USAGE;
+		return USAGE;
 	if (call.action == CLI_HELP) {
 		print_help(call.object);
 	} else if (call.action == CLI_LIST) {

@@ -11,18 +11,6 @@
 
 /* ---- words ---- */
 
-/* Objects of the contract that a later version has. */
-static const char *const later[] = {"connection", NULL};
-
-static bool is_later(const char *word)
-{
-	for (int i = 0; later[i]; i++) {
-		if (strcmp(later[i], word) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Appends a name to a list for a message, as far as there is room. */
 static void enumerate(char *list, size_t size, const char *name)
 {
@@ -69,10 +57,8 @@ static int match_one(const char *word, const char *const *names, const char *wha
 
 	if (rc != -ENOENT)
 		return rc;
-	for (int i = 0; names[i]; i++) {
-		if (!is_later(names[i]))
-			enumerate(list, sizeof(list), names[i]);
-	}
+	for (int i = 0; names[i]; i++)
+		enumerate(list, sizeof(list), names[i]);
 	return err_set(err, EINVAL, "unknown %s '%s' (there are: %s)", what, word, list);
 }
 
@@ -576,10 +562,6 @@ static void collect(const char *object, const char **names)
 		if (!seen && n < NAMES_MAX - 8)
 			names[n++] = name;
 	}
-	if (!object) {
-		for (int i = 0; later[i]; i++)
-			names[n++] = later[i];
-	}
 	names[n++] = "help";
 	names[n] = NULL;
 }
@@ -620,12 +602,8 @@ int cli_parse(struct cli_call *call, char *const *words, struct err *err)
 		rc = match_one(*words, names, "object", err);
 		if (rc < 0)
 			return rc;
-		object = names[rc];
-		if (!is_later(object))
-			return help(call, object);
+		return help(call, names[rc]);
 	}
-	if (is_later(object))
-		return err_set(err, ENOTSUP, "'%s' is not in this version", object);
 	/* A lone "help" explains, wherever it stands. */
 	if (*words && strcmp(*words, "help") == 0 && !words[1])
 		return help(call, object);

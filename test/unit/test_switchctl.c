@@ -152,7 +152,6 @@ static void understood(void **state)
 	    {"log set loud", NULL, "unknown level 'loud'"},
 	    {"policy check a b c", NULL, "one word too many"},
 	    {"policy matrix --svg", NULL, "one word too many"},
-	    {"connection", NULL, "not in this version"},
 	};
 	char copy[512];
 
