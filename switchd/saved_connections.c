@@ -159,6 +159,7 @@ static bool take_tcp(const json_t *json, struct tcp *tcp)
 		};
 	}
 	tcp->loose = n[16] != 0;
+	tcp_lose(tcp);
 	return true;
 }
 

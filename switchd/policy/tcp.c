@@ -132,6 +132,8 @@ static enum tcp_verdict track_reset(struct tcp *tcp, const struct flow_info *flo
 		if (!(flow->tcp_flags & TCP_ACK) || !after(flow->ack, r->acked) ||
 		    after(flow->ack, r->end))
 			return TCP_REFUSE;
+	} else if (s->lost || r->lost) {
+		return TCP_NEUTRAL; /* who gets it can tell */
 	} else {
 		if (after(s->acked, flow->seq) || after(flow->seq, s->limit))
 			return TCP_REFUSE;
@@ -140,6 +142,29 @@ static enum tcp_verdict track_reset(struct tcp *tcp, const struct flow_info *flo
 	}
 	tcp->state = TCP_STATE_CLOSED;
 	return TCP_PASS;
+}
+
+void tcp_lose(struct tcp *tcp)
+{
+	for (unsigned i = 0; i < 2; i++)
+		tcp->peer[i].lost = tcp->peer[i].known;
+}
+
+/* Whether `a` is after `b`, and not by more than there can be on its way. */
+static bool plausible(uint32_t a, uint32_t b)
+{
+	return after(a, b) && a - b <= WINDOW_ANY;
+}
+
+/* Believes what was said unseen, as far as this segment tells of it. */
+static void resume(struct tcp_peer *s, struct tcp_peer *r, const struct flow_info *flow,
+		   uint32_t end)
+{
+	if (plausible(end, s->limit))
+		s->limit = end;
+	if (r->lost && plausible(flow->ack, r->end))
+		r->end = flow->ack;
+	s->lost = false;
 }
 
 /* What both have said, and know, is over. */
@@ -162,6 +187,7 @@ enum tcp_verdict tcp_track(struct tcp *tcp, const struct flow_info *flow, unsign
 	struct tcp_peer *s = &tcp->peer[from], *r = &tcp->peer[!from];
 	const uint32_t end = end_of(flow);
 	uint32_t window = flow->window;
+	struct tcp was;
 	bool news;
 
 	switch (flow->tcp_flags & FLAGS) {
@@ -187,12 +213,17 @@ enum tcp_verdict tcp_track(struct tcp *tcp, const struct flow_info *flow, unsign
 		window = WINDOW_ANY;
 	else if (!(flow->tcp_flags & TCP_SYN) && s->scale != FLOW_NO_SCALE)
 		window <<= s->scale; /* not known if it was reset before there was an answer */
+	was = *tcp;
+	if (s->lost || r->lost)
+		resume(s, r, flow, end);
 	if (after(end, s->limit + 1) || after(s->end - r->window - 1, flow->seq) ||
 	    after(flow->ack, r->end) ||
 	    after(r->acked - (s->window > ACK_SLACK ? s->window : ACK_SLACK), flow->ack))
-		return TCP_REFUSE;
-	if (tcp->state == TCP_STATE_CLOSED)
+		goto refuse;
+	if (tcp->state == TCP_STATE_CLOSED) {
+		*tcp = was;
 		return TCP_NEUTRAL;
+	}
 	news = after(flow->ack, r->acked);
 	s->end = later(s->end, end);
 	if (window > s->window)
@@ -204,6 +235,9 @@ enum tcp_verdict tcp_track(struct tcp *tcp, const struct flow_info *flow, unsign
 		tcp->state = TCP_STATE_ESTABLISHED;
 	close_by_fin(tcp, flow, from);
 	return TCP_PASS;
+refuse:
+	*tcp = was;
+	return TCP_REFUSE;
 }
 
 bool tcp_sent(const struct tcp *tcp, unsigned sender, uint32_t seq)

@@ -31,6 +31,7 @@ struct tcp_peer {
 	uint8_t scale;
 	bool known; /* it was heard */
 	bool fin, fin_acked;
+	bool lost; /* it may have been heard by others since: see tcp_lose() */
 };
 
 struct tcp {
@@ -58,6 +59,12 @@ void tcp_open(struct tcp *tcp, const struct flow_info *flow);
 
 /* The next segment; `from` 0: from who began. */
 enum tcp_verdict tcp_track(struct tcp *tcp, const struct flow_info *flow, unsigned from);
+
+/*
+ * Notes that both may have gone on unseen, as when another process has forwarded for a
+ * moment. What each says next is believed, within a gigabyte.
+ */
+void tcp_lose(struct tcp *tcp);
 
 /* Whether an ICMP error can be about a segment that peer `sender` has sent lately. */
 bool tcp_sent(const struct tcp *tcp, unsigned sender, uint32_t seq);

@@ -18,12 +18,16 @@
 #include "encap/gso.h"
 #include "learn/fdb.h"
 #include "lib/packet.h"
+#include "switchd/policy/conn.h"
+#include "switchd/policy/decide.h"
 #include "test/unit/craft.h"
 
 #define SEGMENTS 44u
 #define PAYLOAD	 1388u
 #define STATIONS 1000u
 #define SEGMENT	 1u
+#define ACROSS	 2u // the segment behind a controlled junction
+#define OTHERS	 50000u
 
 static struct frame_pool *pool;
 static struct craft c;
@@ -32,6 +36,9 @@ static unsigned segments;
 static struct fdb *fdb;
 static struct encap encap;
 static struct etherip_conf etherip_conf;
+static struct conns *conns;
+static struct half half = {.name = "bench", .kind = HALF_CONTROLLED};
+static const struct fdb_where place = {.side = FDB_SIDE_LOCAL, .port = 1};
 
 void work(void (*part)(unsigned), unsigned times);
 
@@ -81,6 +88,31 @@ static void push(unsigned n)
 	need(etherip_ops.pop(&encap, frame) == REASON_NONE, "pop");
 }
 
+// A frame of an established connection among many, its headers read included.
+static void cross(struct frame *frame, enum decision_by by)
+{
+	const struct crossing crossing = {.out = &half, .in = &half};
+	struct packet packet;
+	const struct crossing_frame cf = {
+	    .frame = frame,
+	    .packet = &packet,
+	    .from = SEGMENT,
+	    .to = ACROSS,
+	    .sender = &place,
+	    .now = 1000,
+	};
+	struct decision decision;
+
+	need(packet_parse(frame, &packet), "parse");
+	decision = decide(conns, &crossing, &cf);
+	need(decision.reason == REASON_NONE && decision.by == by, "decide");
+}
+
+static void known(unsigned n)
+{
+	cross(segment[n % segments], DECISION_BY_CONNECTION);
+}
+
 static void discard(void *arg, struct frame *frame)
 {
 	(void)arg;
@@ -118,6 +150,7 @@ static const struct {
 } parts[] = {
     {"parse", parse, 1}, {"learn", learn, 1},	     {"lookup", lookup, 1},
     {"push", push, 1},	 {"segment", cut, SEGMENTS}, {"merge", merge, SEGMENTS},
+    {"known", known, 1},
 };
 
 // ---- what they work on ----
@@ -170,6 +203,30 @@ static void make_table(void)
 	}
 }
 
+static void make_connections(void)
+{
+	// Two that do not match come first, as in most lists.
+	static const struct rule_spec specs[] = {
+	    {.filter = "arp", .stateful = true},
+	    {.filter = "udp dst port 53 and dst net 10.3.0.0/24", .stateful = true},
+	    {.filter = "tcp dst port 443", .stateful = true, .pickup = true},
+	};
+	static const struct hash_key key = {{3, 4}};
+	static const struct conn_limits limits = {.max = 65536, .guest_max = 65536};
+	static const struct conn_grant grant = {{CONN_WORD_AUDIT, CONN_WORD_AUDIT}, {NULL, NULL}};
+
+	conns = conns_create(&key, &limits);
+	half.rules = rules_create(specs, 3, NULL);
+	need(conns && half.rules, "no connections");
+	for (unsigned n = 0; n < OTHERS; n++) {
+		struct flow_info flow = {.kind = FLOW_KIND_UDP, .family = 2, .protocol = 17};
+
+		memcpy(flow.src.addr, &n, sizeof(n));
+		(void)conns_open(conns, &flow, SEGMENT, ACROSS, &place, &grant, 60, 1000);
+	}
+	cross(segment[0], DECISION_BY_RULE);
+}
+
 // What is counted.
 __attribute__((noinline)) void work(void (*part)(unsigned), unsigned times)
 {
@@ -185,6 +242,7 @@ int main(int argc, char **argv)
 	need(pool != NULL, "no pool");
 	make_frames();
 	make_table();
+	make_connections();
 	encap = (struct encap){.ops = &etherip_ops, .conf = &etherip_conf.common, .network_id = 1};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (!times || strcmp(argv[1], parts[i].name) != 0)
@@ -193,6 +251,6 @@ int main(int argc, char **argv)
 		printf("{\"frames\": %u}\n", times * parts[i].frames);
 		return 0;
 	}
-	fprintf(stderr, "usage: instructions parse|learn|lookup|push|segment|merge TIMES\n");
+	fprintf(stderr, "usage: instructions parse|learn|lookup|push|segment|merge|known TIMES\n");
 	return 2;
 }

@@ -152,7 +152,7 @@ def control(setup, _seconds):
     return figures
 
 
-PARTS = ("parse", "learn", "lookup", "push", "segment", "merge")
+PARTS = ("parse", "learn", "lookup", "push", "segment", "merge", "known")
 
 
 def instructions(_setup, _seconds):

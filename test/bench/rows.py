@@ -141,6 +141,7 @@ ROWS = [
         Row("learn", "its source learned", instructions, "learn", "pure"),
         Row("lookup", "its destination looked up", instructions, "lookup", "pure"),
         Row("push", "EtherIP header on and off", instructions, "push", "pure"),
+        Row("known", "let through by an established connection, headers read", instructions, "known", "pure"),
         Row("segment", "a segment cut and summed", instructions, "segment", "pure"),
         Row("merge", "a segment verified and merged", instructions, "merge", "pure")),
 ]

@@ -18,7 +18,7 @@ tool=$LAB_TOP/test/net/controlled.py
 neighbours='{ filter = "arp or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"; stateful = true; }'
 web='{ filter = "tcp dst port 8080"; stateful = true; }'
 pick='{ filter = "tcp dst port 8080"; stateful = true; pickup = true; }'
-names='{ filter = "udp dst port 53 or udp dst port 54"; stateful = true; }'
+domains='{ filter = "udp dst port 53 or udp dst port 54"; stateful = true; }'
 pings='{ filter = "icmp[0] = 8 or (icmp6 and ip6[40] = 128)"; stateful = true; }'
 configure() { # KEYS RULE...
 	local keys=$1 n=0 host rules=$neighbours
@@ -61,7 +61,7 @@ lines() { # FILE
 goes_on() { # FILE
 	local before
 	before=$(lines "$1")
-	wait_until 10 eval "[ \"\$(lines $1)\" -gt $((before + 3)) ]"
+	wait_until 30 eval "[ \"\$(lines $1)\" -gt $((before + 3)) ]"
 }
 stands_still() { # FILE
 	local before
@@ -75,7 +75,7 @@ lab_host hostA 192.0.2.1/24
 lab_host hostB 192.0.2.2/24
 lab_guest vm1 vm2 vm3 vm4 vm5
 lab_wire hostA hostB
-configure '' "$web" "$names" "$pings"
+configure '' "$web" "$domains" "$pings"
 for host in hostA hostB; do lab_start "$host"; done
 address vm1 vm2 vm3 vm4 vm5
 for guest in vm1 vm2 vm4; do
@@ -168,13 +168,13 @@ check "ends no connection" goes_on local
 if takeover hostA; then pass "a successor takes over"; else flunk "a successor takes over" "$(tail -n 20 "$LAB/hostA.log")"; fi
 check "and knows the connections" goes_on local
 check "those of the other host, too" goes_on remote
-configure '' "$names" "$pings" && reload
+configure '' "$domains" "$pings" && reload
 check "a revoked rule ends its connections" stands_still local
 check "here and there" stands_still remote
 check "they are no longer there" equal "$(connections "c.get('dport') == 8080")" 0
-configure '' "$web" "$names" "$pings" && reload
+configure '' "$web" "$domains" "$pings" && reload
 check "the rule again does not bring them back" stands_still local
-configure '' "$pick" "$names" "$pings" && reload
+configure '' "$pick" "$domains" "$pings" && reload
 check "one with pickup does" goes_on local
 check "and on the other host" goes_on remote
 configure 'mode = "audit"; ' "$pings" && reload

@@ -314,6 +314,46 @@ static void both_at_once(void **state)
 	assert_int_equal(tcp.state, TCP_STATE_ESTABLISHED);
 }
 
+/* What another process has seen meanwhile is believed, but not anything. */
+static void goes_on_after_a_gap(void **state)
+{
+	struct tcp tcp, before;
+	struct flow_info f;
+
+	(void)state;
+	f = segment(TCP_SYN, 10, 0, 1000, 0);
+	tcp_open(&tcp, &f);
+	f = segment(TCP_SYN | TCP_ACK, 50, 11, 1000, 0);
+	assert_int_equal(tcp_track(&tcp, &f, 1), TCP_PASS);
+	f = segment(TCP_ACK, 11, 51, 1000, 0);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_PASS);
+	before = tcp;
+	/* A megabyte later each way: refused, unless it was lost sight of. */
+	f = segment(TCP_ACK, 1000011, 1000051, 1000, 500);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_REFUSE);
+	tcp_lose(&tcp);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_PASS);
+	f = segment(TCP_ACK, 1000051, 1000511, 1000, 700);
+	assert_int_equal(tcp_track(&tcp, &f, 1), TCP_PASS);
+	assert_false(tcp.peer[0].lost || tcp.peer[1].lost);
+	f = segment(TCP_ACK, 3000000, 1000751, 1000, 700);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_REFUSE);
+	/* From the other side first, which has said more than was acknowledged. */
+	tcp = before;
+	tcp_lose(&tcp);
+	f = segment(TCP_ACK, 1000051, 1000011, 1000, 700);
+	assert_int_equal(tcp_track(&tcp, &f, 1), TCP_PASS);
+	f = segment(TCP_ACK, 1000011, 1000751, 1000, 1);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_PASS);
+	/* Nobody is believed anything. */
+	tcp = before;
+	tcp_lose(&tcp);
+	f = segment(TCP_ACK, 0x60000000, 51, 1000, 0);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_REFUSE);
+	f = segment(TCP_ACK, 11, 0x60000000, 1000, 0);
+	assert_int_equal(tcp_track(&tcp, &f, 0), TCP_REFUSE);
+}
+
 static void errors_are_about_what_was_sent(void **state)
 {
 	struct tcp tcp;
@@ -343,6 +383,7 @@ int main(void)
 	    cmocka_unit_test(resets),
 	    cmocka_unit_test(both_at_once),
 	    cmocka_unit_test(errors_are_about_what_was_sent),
+	    cmocka_unit_test(goes_on_after_a_gap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
