@@ -149,11 +149,13 @@ static bool is_ipv4(const char *word)
 	unsigned groups = 0;
 
 	for (;;) {
-		size_t len = strspn(word, "0123456789");
+		const char *start = word;
+		unsigned value = 0;
 
-		if (len == 0 || len > 3 || atoi(word) > 255 || ++groups > 4)
+		while (isdigit((unsigned char)*word) && word - start < 3)
+			value = value * 10 + (unsigned)(*word++ - '0');
+		if (word == start || value > 255 || ++groups > 4)
 			return false;
-		word += len;
 		if (*word == '\0')
 			return true;
 		if (*word++ != '.')

@@ -110,7 +110,7 @@ bool rule_holds_at(const struct rule *rule, const char *from_port, const char *t
 
 struct rules *rules_create(const struct rule_spec *specs, size_t count, struct err *err)
 {
-	struct rules *rules = calloc(1, sizeof(*rules) + count * sizeof(rules->rule[0]));
+	struct rules *rules = calloc(1, sizeof(*rules) + count * sizeof(struct rule *));
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, (int)FRAME_LARGE);
 
 	if (!rules || !pcap) {
