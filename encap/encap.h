@@ -26,6 +26,7 @@ struct ev_loop;
 struct encap;
 struct encap_host;
 struct json_t;
+struct neighbour_info;
 struct sock_filter;
 
 #define ENCAP_UPLINK_PREFIXES 16u
@@ -239,6 +240,11 @@ struct encap_ops {
 
 	/* Adds the backend's own keys for `encap show` to a JSON object. */
 	void (*show)(const struct encap *encap, struct json_t *object);
+
+	/* Who is where by IP address, where the backend keeps that: up to `max` entries from
+	 * *cursor on, which is 0 at first. How many; 0 at the end. NULL: it keeps none. */
+	size_t (*bindings)(const struct encap *encap, uint32_t *cursor, struct neighbour_info *out,
+			   size_t max);
 
 	/* The configured peer addresses, in the order of their bytes (remotes_compare()),
 	 * and how many. Valid until the next reconf or close. NULL: there are none. */

@@ -181,4 +181,5 @@ const struct encap_ops macrewrite_ops = {
     .send = macrewrite_send,
     .ready = macrewrite_ready,
     .show = macrewrite_show,
+    .bindings = macrewrite_bindings,
 };

@@ -232,6 +232,8 @@ void macrewrite_uplink_changed(struct encap *encap);
 void macrewrite_send(struct encap *encap, struct frame_batch *batch);
 bool macrewrite_ready(const struct encap *encap);
 void macrewrite_show(const struct encap *encap, struct json_t *object);
+size_t macrewrite_bindings(const struct encap *encap, uint32_t *cursor, struct neighbour_info *out,
+			   size_t max);
 
 /* Something is being asked for: macrewrite_tick() is due until it is not. */
 void macrewrite_tick_soon(struct macrewrite_link *link);

@@ -343,12 +343,36 @@ static int link_follow(struct macrewrite_link *link, struct err *err)
 	return uplink->ifindex ? socket_open(link, uplink->ifindex, err) : 0;
 }
 
+/* A host that has an address in a subnet would not hear its own packets any more. */
+static int check_host(const struct macrewrite *m, struct err *err)
+{
+	const struct encap_uplink *uplink = m->encap->uplink;
+	char text[ADDR_STRLEN];
+
+	for (unsigned i = 0; i < uplink->prefixes; i++) {
+		const struct ipaddr *addr = &uplink->prefix[i].addr;
+
+		if (!macrewrite_is_link_local(addr) && macrewrite_has(m, addr))
+			return err_set(err, EADDRINUSE,
+				       "the host's own address %s is in the subnet's prefix",
+				       ipaddr_format(addr, text));
+	}
+	return 0;
+}
+
 void macrewrite_uplink_changed(struct encap *encap)
 {
 	struct macrewrite *m = encap->state;
 	struct err err = {""};
 	int ret = link_follow(m->link, &err);
 
+	if (ret == 0)
+		ret = check_host(m, &err);
+	if (ret == -EADDRINUSE) {
+		log_limited(LOG_LEVEL_WARN, "segment %s: %s: it hears nothing that is for it",
+			    encap->segment_name, err.text);
+		ret = 0;
+	}
 	if (m->link->encaps.next == &m->by_link) /* once for all of them */
 		macrewrite_tick(m->link);
 	if (ret == 0 || ret == -ENODEV || ret == -ENXIO) /* gone again; another change follows */
@@ -452,6 +476,16 @@ static bool number_taken(const struct macrewrite_link *link, uint16_t number)
 	return false;
 }
 
+static int check_room(const struct macrewrite_link *link, struct err *err)
+{
+	struct sock_filter code[MACREWRITE_PROGRAM];
+
+	if (macrewrite_build_filter(&link->table, true, code, MACREWRITE_PROGRAM) > 0 &&
+	    macrewrite_build_filter(&link->table, false, code, MACREWRITE_PROGRAM) > 0)
+		return 0;
+	return err_set(err, E2BIG, "the uplink's prefixes are too many for a kernel filter");
+}
+
 /* Adds a subnet to its link. 0 or negative errno. */
 static int join_link(struct macrewrite *m)
 {
@@ -501,10 +535,14 @@ int macrewrite_open(struct encap *encap, struct err *err)
 	m->link = link_get(encap->host, encap->uplink);
 	if (!m->link)
 		goto fail_alloc;
-	ret = join_link(m);
+	ret = check_host(m, &said);
+	if (ret == 0)
+		ret = join_link(m);
 	if (ret < 0)
 		goto fail_link;
-	ret = link_follow(m->link, &said);
+	ret = check_room(m->link, &said);
+	if (ret == 0)
+		ret = link_follow(m->link, &said);
 	if (ret < 0 && ret != -ENODEV && ret != -ENXIO)
 		goto fail_joined;
 	filter_later(m->link);
@@ -593,4 +631,12 @@ void macrewrite_show(const struct encap *encap, json_t *object)
 	json_object_set_new(object, "resolved", json_integer((json_int_t)counters.resolved));
 	json_object_set_new(object, "moved", json_integer((json_int_t)counters.moved));
 	json_object_set_new(object, "failed", json_integer((json_int_t)counters.failed));
+}
+
+size_t macrewrite_bindings(const struct encap *encap, uint32_t *cursor, struct neighbour_info *out,
+			   size_t max)
+{
+	const struct macrewrite *m = encap->state;
+
+	return neighbours_list(m->link->bindings, m->number, *encap->host->now, cursor, out, max);
 }

@@ -637,6 +637,7 @@ static const struct {
 	show_fn *show;
 } handlers[] = {
     {"connection.flush", control_flush_connections, NULL},
+    {"binding.show", NULL, control_show_bindings},
     {"connection.show", NULL, control_show_connections},
     {"encap.show", NULL, control_show_encaps},
     {"fdb.add", do_fdb_add, NULL},

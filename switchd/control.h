@@ -27,6 +27,7 @@ void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 /* ---- control_fdb.c: the same for what there may be a million of ---- */
 
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_show_bindings(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
 /* ---- control_connections.c ---- */

@@ -313,6 +313,15 @@ static void show_connection(json_t *item)
 	show_keys(item, keys);
 }
 
+static void show_binding(json_t *item)
+{
+	static const char *const keys[] = {"segment", "mac", "host", "port", "age", NULL};
+
+	show_value(item, "address", "", "");
+	show_state(item);
+	show_keys(item, keys);
+}
+
 static void show_peer(json_t *item)
 {
 	static const char *const keys[] = {"segment", "macs", "last_seen", NULL};
@@ -414,15 +423,11 @@ static void show_any(const char *kind, json_t *item)
 		const char *kind;
 		void (*show)(json_t *item);
 	} kinds[] = {
-	    {"port", show_port},
-	    {"segment", show_segment},
-	    {"uplink", show_uplink},
-	    {"encap", show_encap},
-	    {"fdb", show_fdb},
-	    {"peer", show_peer},
-	    {"connection", show_connection},
-	    {"mirror", show_mirror},
-	    {"trace", show_trace},
+	    {"port", show_port},       {"segment", show_segment},
+	    {"uplink", show_uplink},   {"encap", show_encap},
+	    {"fdb", show_fdb},	       {"peer", show_peer},
+	    {"binding", show_binding}, {"connection", show_connection},
+	    {"mirror", show_mirror},   {"trace", show_trace},
 	    {"relay", show_relay},
 	};
 

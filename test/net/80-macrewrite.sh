@@ -94,6 +94,7 @@ check "TCP crosses" transfer vm1 vm3
 check "in large pieces" json "[e['stats']['tx_frames'] for e in d if e['segment'] == 'net2'][0] < 6000" <<<"$(ctl hostA -j encap show)"
 check "it is at host B" json "[(e['dst'], e['encap']) for e in d if e['mac'] == '$(mac vm3)'] == [('$(host_mac hostB)', 'macrewrite')]" \
 	<<<"$(ctl hostA -j fdb show)"
+check "binding show says the same" json "[b['port'] for b in d if b['address'] == '$(v4 vm1)'] == ['vm1']" <<<"$(ctl hostA -j binding show segment net2)"
 check "encap show has who is where" json \
 	"('$(v4 vm3)', '$(mac vm3)', '$(host_mac hostB)') in [(b['address'], b['mac'], b['host']) for e in d if e['segment'] == 'net2' for b in e['bindings']]" \
 	<<<"$(ctl hostA -j encap show)"
