@@ -88,6 +88,8 @@ done
 sed 's/tcp dst port 8080/tcp dst port http/' "$LAB/hostA.conf" >"$LAB/name.conf"
 check_not "a filter with a name is an error" "$TVD_BIN/switchd" -t -c "$LAB/name.conf"
 check "that says so" grep -q '"http" is no word' <<<"$("$TVD_BIN/switchd" -t -c "$LAB/name.conf" 2>&1)"
+# What libpcap has to parse, in a reload, with the calls that are allowed.
+many='{ filter = "portrange 9000-9001 and (ip6 host fd00::9 or ip6 net fd01::/16 or net 10.9 or host 10.9.9.9 or ether host 52:54:00:00:00:09)"; }'
 
 # ---- what passes, and comes back ----
 
@@ -163,7 +165,8 @@ check "and new ones come about" does vm1 connects "$(v4 vm2)" 8080
 
 # ---- changes ----
 
-check "a reload" reload
+configure '' "$many" "$web" "$domains" "$pings"
+check "a reload with another rule" reload
 check "ends no connection" goes_on local
 if takeover hostA; then pass "a successor takes over"; else flunk "a successor takes over" "$(tail -n 20 "$LAB/hostA.log")"; fi
 check "and knows the connections" goes_on local
