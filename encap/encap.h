@@ -38,6 +38,7 @@ struct encap_uplink {
 	bool up;	       /* there, administratively up, and with carrier */
 	struct mac mac;	       /* of the interface; zero: it has none (now) */
 	bool bypass;	       /* packets may go past the kernel's network stack */
+	bool bypass_in;	       /* and come past it */
 	bool unseen;	       /* even while somebody captures on the interface */
 	struct accel *accel;   /* for EtherIP; NULL: there is none (now) */
 	unsigned mtu;	       /* of the interface; 1500 until it is known */
@@ -84,6 +85,14 @@ struct encap_host {
 	 */
 	int (*hide)(struct encap_host *host, const struct encap_uplink *uplink,
 		    const struct sock_filter *program, unsigned count, struct err *err);
+	/* Whether nothing must be done to what arrives before it is received (IPsec), so that
+	 * it may come past the kernel's network stack. May be NULL: it may not. */
+	bool (*may_bypass)(const struct encap_host *host);
+	/* Keeps out of the kernel's network stack what comes past it on an uplink, of an IP
+	 * version, as a program of tc says (its verdicts are TC_ACT_): 0 or negative errno.
+	 * Without a program (NULL, 0) nothing is kept out any more. */
+	int (*sieve)(struct encap_host *host, unsigned ifindex, uint16_t family,
+		     const struct sock_filter *code, unsigned len);
 	/* For each type, counters for what belongs to no encap (unknown
 	 * identifiers, bad versions). */
 	struct stats *stray;
@@ -142,6 +151,11 @@ struct encap {
  * `result` is "sent", "received" and so on. */
 typedef void encap_pdus_fn(void *arg, const char *uplink, const char *protocol, const char *result,
 			   uint64_t count);
+
+/* A counter of what an encapsulation does on an uplink and for an IP version (4 or 6), by
+ * the name that `uplink show` and metrics have for it. */
+typedef void encap_count_fn(void *arg, const char *uplink, unsigned version, const char *name,
+			    uint64_t count);
 
 #define ENCAP_RESTART 1 /* "restart me": reconf cannot apply the change to what is open */
 
@@ -253,6 +267,9 @@ struct encap_ops {
 	/* Calls fn for each counter of control protocols of this type of backend,
 	 * on whatever uplinks. NULL: it speaks none. */
 	void (*pdus)(const struct encap_host *host, encap_pdus_fn *fn, void *arg);
+
+	/* The same for what receiving on uplinks does. NULL: nothing is counted. */
+	void (*count)(const struct encap_host *host, encap_count_fn *fn, void *arg);
 };
 
 /* What its push takes without completion. */

@@ -438,4 +438,5 @@ const struct encap_ops etherip_ops = {
     .show = etherip_show,
     .reaches = etherip_reaches,
     .peers = etherip_peers,
+    .count = etherip_rings_count,
 };

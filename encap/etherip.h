@@ -35,6 +35,8 @@ struct etherip_conf {
 	bool clamp_mss;
 };
 
+struct etherip_ring_user;
+
 /* What an open backend keeps; `encap->state`. */
 struct etherip {
 	struct encap *encap;
@@ -44,6 +46,7 @@ struct etherip {
 	uint64_t reassembled; /* datagrams that arrived in fragments */
 	bool listed;	      /* in the table */
 	struct etherip *next_same_id;
+	struct etherip_ring_user *user; /* of rings, IPv4 and IPv6; NULL: not by protocol 97 */
 };
 
 /* Who receives what: identifiers, and for identifier 0 the peer's address. */
@@ -97,6 +100,9 @@ bool etherip_yield(struct encap *encap);
 void etherip_uplink_changed(struct encap *encap);
 unsigned etherip_takes(const struct encap *encap, const struct frame *frame);
 void etherip_send(struct encap *encap, struct frame_batch *batch);
+
+/* encap_ops.count: receive rings. */
+void etherip_rings_count(const struct encap_host *host, encap_count_fn *fn, void *arg);
 
 /* Groups joined, holder sockets, and whether identifiers are filtered in the kernel. */
 void etherip_show_io(const struct encap *encap, struct json_t *object);

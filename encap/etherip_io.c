@@ -83,6 +83,7 @@ static struct etherip_shared *shared_get(struct encap_host *host)
 		senders_init(&shared->senders, &sender_kind);
 		senders_init(&shared->udp_senders, &udp_sender_kind);
 		groups_init(&shared->groups);
+		list_init(&shared->rings);
 		etherip_receivers_init(shared);
 		host->shared[ENCAP_ETHERIP] = shared;
 	}
@@ -107,6 +108,7 @@ void etherip_uplink_changed(struct encap *encap)
 
 	senders_follow(senders_of(etherip), encap->host, encap->uplink);
 	group_follow(&shared->groups, &etherip->member, &etherip->remotes.group, encap);
+	etherip_rings_follow(etherip);
 }
 
 /* The group in force: without a group and peers it is made of the identifier. */
@@ -117,7 +119,7 @@ static struct ipaddr group_of(const struct encap *encap, const struct etherip_co
 	return etherip_group(encap->uplink->family, encap->network_id);
 }
 
-static int open_sockets(struct etherip_shared *shared, const struct etherip *etherip)
+static int open_sockets(struct etherip_shared *shared, struct etherip *etherip)
 {
 	unsigned families = remotes_families(&etherip->remotes);
 	bool udp = etherip->conf->transport == TRANSPORT_UDP;
@@ -128,19 +130,24 @@ static int open_sockets(struct etherip_shared *shared, const struct etherip *eth
 		if (families & 1u << i)
 			ret = etherip_receiver_open(shared, family_at(i));
 	}
+	if (ret == 0 && !udp)
+		ret = etherip_rings_join(shared, etherip);
 	if (ret < 0)
 		return ret;
 	ret = senders_get(senders_of(etherip), etherip->encap->uplink, families);
 	if (ret < 0 && udp)
 		udp_receivers_put(&shared->udp_receivers, families, port);
+	if (ret < 0)
+		etherip_rings_leave(etherip);
 	return ret;
 }
 
 /* The receivers of protocol 97 stay as long as anybody is here. */
-static void close_sockets(struct etherip_shared *shared, const struct etherip *etherip)
+static void close_sockets(struct etherip_shared *shared, struct etherip *etherip)
 {
 	unsigned families = remotes_families(&etherip->remotes);
 
+	etherip_rings_leave(etherip);
 	senders_put(senders_of(etherip), etherip->encap->uplink, families);
 	if (etherip->conf->transport == TRANSPORT_UDP)
 		udp_receivers_put(&shared->udp_receivers, families, (uint16_t)etherip->conf->port);
@@ -217,9 +224,10 @@ int etherip_reconf(struct encap *encap, const struct encap_conf *common)
 /* A UDP port is one socket's; protocol 97 may have many. */
 bool etherip_yield(struct encap *encap)
 {
-	const struct etherip *etherip = encap->state;
+	struct etherip *etherip = encap->state;
 
 	senders_yield(senders_of(etherip), encap->host, encap->uplink);
+	etherip_rings_yield(etherip);
 	return etherip->conf->transport == TRANSPORT_UDP;
 }
 
@@ -230,8 +238,8 @@ void etherip_close(struct encap *encap)
 
 	group_unfollow(&shared->groups, &etherip->member, &etherip->remotes.group);
 	etherip_table_del(&shared->table, etherip);
-	etherip_update_filter(shared);
 	close_sockets(shared, etherip);
+	etherip_update_filter(shared);
 	shared_put(shared);
 	remotes_fini(&etherip->remotes);
 	free(etherip);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "encap/etherip.h"
+#include "encap/etherip_ring.h"
 #include "encap/group.h"
 #include "encap/receiver.h"
 #include "encap/sender.h"
@@ -31,6 +32,7 @@ struct etherip_shared {
 	struct senders senders, udp_senders;
 	struct udp_receivers udp_receivers;
 	struct groups groups;
+	struct list rings; /* of struct etherip_ring */
 	unsigned users;
 	bool kernel_filter; /* identifiers are filtered in the kernel */
 };
@@ -42,13 +44,19 @@ void etherip_receivers_init(struct etherip_shared *shared);
 int etherip_receiver_open(struct etherip_shared *shared, uint16_t family);
 void etherip_receiver_close(struct etherip_receiver *receiver);
 
-/* Finds whose a datagram is that begins with the EtherIP header, and takes that off. As
- * receiver.classify; `port` is that of UDP or 0. */
+/* Brings the kernel's filters in line with the table. */
+void etherip_update_filter(struct etherip_shared *shared);
+
+/* The filter of a family's raw socket alone: the rings that are open have changed. 0; or
+ * negative errno, and it is what it was. */
+int etherip_update_raw(struct etherip_shared *shared, uint16_t family);
+
+/*
+ * Finds whose a datagram is that came to a UDP port, or by protocol 97 (port 0), and takes
+ * the EtherIP header off. NULL, with the reason and with *blame as of struct receiver.
+ */
 struct encap *etherip_classify(const struct etherip_shared *shared, struct frame *frame,
 			       uint16_t port, const struct outer *outer, enum reason *reason,
 			       struct encap **blame);
-
-/* Brings the kernel's filter in line with the table. */
-void etherip_update_filter(struct etherip_shared *shared);
 
 #endif

@@ -7,7 +7,6 @@
  * one is full, is answered by "protocol unreachable".
  */
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,69 +19,79 @@
 
 LOG_MODULE("etherip");
 
-#define FILTER_IDS 1024u /* more than this, and user space filters */
+/* ---- filters ---- */
 
-/* ---- filter of identifiers ---- */
-
-/*
- * Accepts the identifiers of the table and nothing else: one comparison and one
- * return for each. A raw IPv4 socket shows the filter the IP header first, a raw
- * IPv6 socket does not.
- */
-static unsigned build_filter(const struct etherip_table *table, uint16_t family,
-			     struct sock_filter *out)
+static int attach(int fd, const struct etherip_table *table, uint16_t family,
+		  const struct etherip_take *const *take, unsigned takes)
 {
-	unsigned n = 0;
+	struct sock_filter *code = calloc(FILTER_LEN, sizeof(*code));
+	struct sock_fprog program = {.filter = code};
+	int ret = 0;
 
-	if (family == AF_INET) {
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0);
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_IND, 0);
-	} else {
-		out[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0);
-	}
-	for (int nibbles = NIBBLES_RFC; nibbles <= NIBBLES_SWAPPED; nibbles++) {
-		for (unsigned id = 0; id <= ETHERIP_ID_MAX; id++) {
-			uint8_t h[ETHERIP_HEADER_LEN];
+	if (!code)
+		return -ENOMEM;
+	program.len = (unsigned short)etherip_filter_raw(table, family, take, takes, code);
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+		ret = -errno;
+	free(code);
+	return ret;
+}
 
-			if (id ? !table->by_id[nibbles][id] : !table->plain_count)
-				continue;
-			etherip_header((uint16_t)id, (enum etherip_nibbles)nibbles, h);
-			out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-								(uint32_t)h[0] << 8 | h[1], 0, 1);
-			out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-		}
+static const struct etherip_table *filtered_table(const struct etherip_shared *shared)
+{
+	const struct etherip_table *table = &shared->table;
+
+	return shared->host->ids_shared && table->count[0] + table->count[1] <= FILTER_IDS ? table
+											   : NULL;
+}
+
+/* Sets *filtered if the kernel looks at identifiers. */
+static int update_raw(struct etherip_shared *shared, uint16_t family, bool *filtered)
+{
+	const struct receiver *rx = &shared->receiver[family_index(family)].rx;
+	const struct etherip_table *table = filtered_table(shared);
+	const struct etherip_take *take[FILTER_RINGS] = {NULL};
+	unsigned takes = 0;
+	int ret = 0;
+
+	list_for_each (&shared->rings, it) {
+		const struct etherip_ring *ring = container_of(it, struct etherip_ring, link);
+
+		if (ring->family == family && ring->ring)
+			take[takes++] = &ring->take;
 	}
-	out[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	return n;
+	*filtered = table != NULL;
+	if (rx->fd < 0)
+		return 0;
+	if (table)
+		ret = attach(rx->fd, table, family, take, takes);
+	if (table && ret == 0)
+		return 0;
+	*filtered = false;
+	if (takes)
+		return attach(rx->fd, NULL, family, take, takes);
+	(void)socket_set_int(rx->fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+	return 0;
+}
+
+int etherip_update_raw(struct etherip_shared *shared, uint16_t family)
+{
+	bool filtered;
+
+	return update_raw(shared, family, &filtered);
 }
 
 void etherip_update_filter(struct etherip_shared *shared)
 {
-	unsigned ids = shared->table.count[0] + shared->table.count[1];
-	struct sock_filter *code;
-	bool filtered = shared->host->ids_shared && ids <= FILTER_IDS;
+	bool filtered[2];
 
-	code = filtered ? calloc(2 * (size_t)ids + 8, sizeof(*code)) : NULL;
-	for (unsigned i = 0; i < 2; i++) {
-		struct etherip_receiver *receiver = &shared->receiver[i];
-		struct sock_fprog program = {.filter = code};
-
-		if (receiver->rx.fd < 0)
-			continue;
-		if (code) {
-			program.len =
-			    (unsigned short)build_filter(&shared->table, receiver->rx.family, code);
-			if (setsockopt(receiver->rx.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-				       sizeof(program)) == 0)
-				continue;
-		}
-		filtered = false;
-		(void)socket_set_int(receiver->rx.fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
-	}
-	free(code);
-	if (shared->host->ids_shared && shared->kernel_filter && !filtered)
-		log_info("%u identifiers are too many for a kernel filter: filtering here", ids);
-	shared->kernel_filter = filtered;
+	etherip_rings_update(shared);
+	for (unsigned i = 0; i < 2; i++)
+		(void)update_raw(shared, family_at(i), &filtered[i]);
+	if (shared->host->ids_shared && shared->kernel_filter && !(filtered[0] && filtered[1]))
+		log_info("%u identifiers are too many for a kernel filter: filtering here",
+			 shared->table.count[0] + shared->table.count[1]);
+	shared->kernel_filter = filtered[0] && filtered[1];
 }
 
 /* ---- receiving ---- */

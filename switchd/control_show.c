@@ -411,6 +411,49 @@ void control_show_segments(struct switchd *sw, struct ctl_conn *conn, json_t *ar
 	show_named(sw, conn, args, "segment", &sw->segments, segment_name_at, segment_item);
 }
 
+/* What is counted of an uplink, in an object for each IP version. */
+struct counts {
+	const char *uplink;
+	json_t *array;
+};
+
+static void add_count(void *arg, const char *uplink, unsigned version, const char *name,
+		      uint64_t count)
+{
+	const struct counts *counts = arg;
+	json_t *object = NULL, *element;
+	size_t i;
+
+	if (strcmp(uplink, counts->uplink) != 0)
+		return;
+	json_array_foreach(counts->array, i, element)
+	{
+		if (json_integer_value(json_object_get(element, "ip")) == version)
+			object = element;
+	}
+	if (!object) {
+		object = json_pack("{s:i}", "ip", (int)version);
+		json_array_append_new(counts->array, object);
+	}
+	if (strcmp(name, "open") == 0)
+		json_object_set_new(object, name, json_boolean(count));
+	else
+		json_object_set_new(object, name, integer(count));
+}
+
+static json_t *rings_of(struct switchd *sw, const struct uplink *uplink)
+{
+	struct counts counts = {uplink->conf.name, json_array()};
+
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
+
+		if (ops && ops->count)
+			ops->count(&sw->encap_host, add_count, &counts);
+	}
+	return counts.array;
+}
+
 void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
 	(void)args;
@@ -435,6 +478,7 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 		json_object_set_new(object, "mtu", integer(uplink->view.mtu));
 		json_object_set_new(object, "address", addresses);
 		json_object_set_new(object, "encaps", integer(list_length(&uplink->encaps)));
+		json_object_set_new(object, "ring", rings_of(sw, uplink));
 		json_object_set_new(object, "owner", json_string(uplink->conf.owner));
 		ctl_item(conn, object);
 	}

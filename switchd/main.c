@@ -37,6 +37,7 @@
 #include "switchd/rtnl.h"
 #include "switchd/saved.h"
 #include "switchd/segment.h"
+#include "switchd/sieve.h"
 #include "switchd/snooping.h"
 #include "switchd/takeover.h"
 #include "switchd/uplink.h"
@@ -128,6 +129,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 		ports_follow_links(sw);
 	list_for_each (&sw->uplinks, it)
 		accelerate_follow(container_of(it, struct uplink, link));
+	sieves_retry(sw->sieves);
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 	snooping_second(sw);
@@ -377,6 +379,9 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 						      desired->control, strlen(desired->control));
 	if (mkdir(desired->run_dir, 0755) == 0 && user[0])
 		(void)privileges_give(desired->run_dir, user);
+	sw->sieves = sieves_create(sw->rtnl, sw->port_host.instance);
+	if (!sw->sieves)
+		return err_set(err, ENOMEM, "%s", strerror(ENOMEM));
 	ret = open_control(sw, heritage, desired->control, err);
 	if (ret < 0)
 		return ret;
@@ -391,6 +396,7 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 	if (!heritage->asked) {
 		ports_recover(sw);
 		uplinks_recover(sw);
+		sieves_recover(sw->sieves);
 	}
 	prepare_state(heritage);
 	user = sw->desired.user;

@@ -316,6 +316,53 @@ static void control_pdus(const struct switchd *sw, FILE *out, size_t k)
 	}
 }
 
+/* ---- receive rings ---- */
+
+/* One metric of all uplinks. */
+struct ring_metric {
+	const char *name, *count, *help;
+	FILE *out;
+};
+
+static void ring_sample(void *arg, const char *uplink, unsigned version, const char *name,
+			uint64_t count)
+{
+	const struct ring_metric *metric = arg;
+	struct labels labels;
+
+	if (strcmp(name, metric->count) != 0)
+		return;
+	(void)snprintf(labels.text, sizeof(labels.text), "uplink=\"%s\",ip=\"%u\"", uplink,
+		       version);
+	sample(metric->out, metric->name, &labels, count);
+}
+
+static const struct ring_metric ring_metrics[] = {
+    {"ring_packets_total", "packets", "Packets received through a ring.", NULL},
+    {"ring_wakeups_total", "wakeups", "How often a ring was looked at.", NULL},
+    {"ring_overruns_total", "overruns", "Packets that found a ring full.", NULL},
+    {"ring_fragments_total", "fragments", "Fragments seen in a ring.", NULL},
+    {"ring_fallbacks_total", "fallbacks", "How often a ring gave way to the socket.", NULL},
+};
+
+#define RING_METRICS (sizeof(ring_metrics) / sizeof(ring_metrics[0]))
+
+static void rings(const struct switchd *sw, FILE *out, size_t k)
+{
+	struct ring_metric metric = ring_metrics[k];
+
+	metric.out = out;
+	head(out, metric.name, "counter", metric.help);
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
+
+		if (ops && ops->count)
+			ops->count(&sw->encap_host, ring_sample, &metric);
+	}
+}
+
+/* ---- all of them ---- */
+
 static const struct counter counters[] = {
     {"rx_frames_total", "Frames into the switch.", offsetof(struct stats, rx_frames)},
     {"rx_bytes_total", "Bytes into the switch.", offsetof(struct stats, rx_bytes)},
@@ -370,9 +417,9 @@ static const struct {
 	void (*write)(const struct switchd *sw, FILE *out, size_t k);
 	size_t times;
 } steps[] = {
-    {process, 1},     {states, 1},	 {place_counter, COUNTERS}, {bypassed, 1},
-    {all_drops, 1},   {segments, 6},	 {control_pdus, 1},	    {relays, 4},
-    {connections, 6}, {accelerators, 2},
+    {process, 1},   {states, 1},      {place_counter, COUNTERS}, {bypassed, 1},
+    {all_drops, 1}, {segments, 6},    {control_pdus, 1},	 {rings, RING_METRICS},
+    {relays, 4},    {connections, 6}, {accelerators, 2},
 };
 
 char *metrics_step(const struct switchd *sw, unsigned step)

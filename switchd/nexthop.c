@@ -141,6 +141,7 @@ static void follow_policies(struct nexthops *nexthops)
 	nexthops->xfrm = nl;
 	ev_io_init(&nexthops->io, on_policy, mnl_socket_get_fd(nl), EV_READ);
 	nexthops->io.data = nexthops;
+	ev_set_priority(&nexthops->io, EV_MAXPRI); /* before what arrives is taken */
 	ev_io_start(nexthops->loop, &nexthops->io);
 	see_policies(nexthops);
 }

@@ -21,6 +21,7 @@
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/rtnl.h"
+#include "switchd/sieve.h"
 #include "switchd/takeover.h"
 #include "switchd/vde_mgmt.h"
 
@@ -78,6 +79,31 @@ static int hide(struct encap_host *host, const struct encap_uplink *uplink,
 	return 0;
 }
 
+static bool may_bypass(const struct encap_host *host)
+{
+	const struct switchd *sw =
+	    container_of((struct encap_host *)(uintptr_t)host, struct switchd, encap_host);
+
+	return sw->nexthops && !nexthops_policies(sw->nexthops);
+}
+
+/* A successor has set its own in the same place. */
+static int sieve(struct encap_host *host, unsigned ifindex, uint16_t family,
+		 const struct sock_filter *code, unsigned len)
+{
+	const struct switchd *sw = container_of(host, struct switchd, encap_host);
+
+	if (!sw->sieves)
+		return -EOPNOTSUPP;
+	if (code)
+		return sieves_set(sw->sieves, ifindex, family, code, len);
+	if (host->handed_over)
+		sieves_leave(sw->sieves, ifindex, family);
+	else
+		sieves_lift(sw->sieves, ifindex, family);
+	return 0;
+}
+
 int switchd_init(struct switchd *sw, const char *config_file)
 {
 	const struct conn_limits limits = {.max = CONNECTIONS_MAX};
@@ -117,6 +143,8 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	sw->encap_host.next_hop = next_hop;
 	sw->encap_host.learn = learn;
 	sw->encap_host.hide = hide;
+	sw->encap_host.may_bypass = may_bypass;
+	sw->encap_host.sieve = sieve;
 	sw->encap_host.stray = sw->stray;
 	sw->port_host.loop = sw->loop;
 	sw->port_host.pool = sw->pool;
@@ -144,6 +172,7 @@ void switchd_fini(struct switchd *sw)
 	sw->control = NULL;
 	capture_close(sw);
 	nexthops_close(sw->nexthops);
+	sieves_destroy(sw->sieves);
 	rtnl_close(sw->rtnl);
 	conns_destroy(sw->conns);
 	fdb_destroy(sw->fdb);

@@ -29,6 +29,7 @@ struct nexthops;
 struct policy;
 struct relay;
 struct snooping;
+struct sieves;
 struct switchd;
 
 struct uplink {
@@ -123,6 +124,7 @@ struct switchd {
 	struct rtnl *rtnl;
 	struct nexthops *nexthops;
 	struct policy *policy; /* in force; NULL: none, everything is closed */
+	struct sieves *sieves;
 	struct ctl_server *control;
 	struct encap_host encap_host;
 	struct port_host port_host;

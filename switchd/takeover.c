@@ -17,6 +17,7 @@
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
+#include "switchd/sieve.h"
 #include "switchd/uplink.h"
 
 LOG_MODULE("takeover");
@@ -416,6 +417,7 @@ static void go_on(struct switchd *sw)
 		segment_encaps_open(container_of(it, struct segment, link));
 	ports_recover(sw);
 	uplinks_recover(sw);
+	sieves_recover(sw->sieves);
 }
 
 int takeover_hand_over(struct switchd *sw)
@@ -675,6 +677,7 @@ static void predecessor_is_gone(struct switchd *sw)
 		port_retry(container_of(it, struct port_runtime, link)->port);
 	ports_recover(sw);
 	uplinks_recover(sw);
+	sieves_recover(sw->sieves);
 }
 
 static void on_gone(struct ev_loop *loop, ev_io *io, int events)

@@ -4,6 +4,7 @@
 #include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "encap/encap.h"
 #include "encap/socket.h"
@@ -29,6 +30,13 @@ static bool split(char *line, uint64_t field[FIELDS])
 	return true;
 }
 
+/* Who captures on one Ethernet interface wants whole frames; what takes packets without
+ * their link's header is a receive ring, of another switchd. */
+static bool is_capture_of(const uint64_t field[FIELDS], unsigned ifindex)
+{
+	return field[INTERFACE] == ifindex && field[TYPE] != SOCK_DGRAM;
+}
+
 bool taps_in(FILE *file, const struct encap_host *host, unsigned ifindex)
 {
 	char line[256];
@@ -37,7 +45,7 @@ bool taps_in(FILE *file, const struct encap_host *host, unsigned ifindex)
 		uint64_t field[FIELDS];
 
 		if (split(line, field) && field[PROTOCOL] == ETH_P_ALL &&
-		    (field[INTERFACE] == ifindex || field[INTERFACE] == 0) &&
+		    (field[INTERFACE] == 0 || is_capture_of(field, ifindex)) &&
 		    !socket_is_own(host, field[INODE]))
 			return true;
 	}

@@ -14,9 +14,11 @@
 
 #define QDISC_HANDLE TC_H_MAKE(TC_H_CLSACT, 0)
 
-static uint32_t priority_and_type(uint16_t priority)
+static uint32_t priority_and_type(const struct tc_filter *filter)
 {
-	return TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL));
+	uint16_t protocol = filter->protocol ? filter->protocol : ETH_P_ALL;
+
+	return TC_H_MAKE((uint32_t)filter->priority << 16, htons(protocol));
 }
 
 static struct nlmsghdr *put_request(char *buf, uint16_t type, uint16_t flags, unsigned ifindex,
@@ -188,7 +190,7 @@ static int on_filter(const struct nlmsghdr *nlh, void *arg)
 			 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			bpf = strcmp(mnl_attr_get_str(attr), "bpf") == 0;
 	}
-	if (bpf && options && tcm->tcm_info == priority_and_type(search->kind->priority) &&
+	if (bpf && options && tcm->tcm_info == priority_and_type(search->kind) &&
 	    read_program(options, search)) {
 		search->seen->found = true;
 		search->seen->handle = tcm->tcm_handle;
@@ -242,7 +244,7 @@ int tc_add(struct rtnl *rtnl, const struct tc_filter *filter, const struct sock_
 			  (uint16_t)(NLM_F_ACK | NLM_F_CREATE | (replace ? 0 : NLM_F_EXCL)),
 			  filter->ifindex, filter->side, &tcm);
 	tcm->tcm_handle = filter->handle;
-	tcm->tcm_info = priority_and_type(filter->priority);
+	tcm->tcm_info = priority_and_type(filter);
 	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
 	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
 	mnl_attr_put_u16(nlh, TCA_BPF_OPS_LEN, (uint16_t)(TC_MARK_LEN + count));
@@ -262,7 +264,7 @@ int tc_add_program(struct rtnl *rtnl, const struct tc_filter *filter, int progra
 	nlh = put_request(buf, RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
 			  filter->ifindex, filter->side, &tcm);
 	tcm->tcm_handle = filter->handle;
-	tcm->tcm_info = priority_and_type(filter->priority);
+	tcm->tcm_info = priority_and_type(filter);
 	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
 	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
 	(void)snprintf(name, sizeof(name), NAME, filter->magic, filter->instance, filter->former);
@@ -281,7 +283,7 @@ void tc_del(struct rtnl *rtnl, const struct tc_filter *filter)
 	    put_request(buf, RTM_DELTFILTER, NLM_F_ACK, filter->ifindex, filter->side, &tcm);
 
 	tcm->tcm_handle = filter->handle;
-	tcm->tcm_info = priority_and_type(filter->priority);
+	tcm->tcm_info = priority_and_type(filter);
 	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
 	(void)rtnl_transact(rtnl, nlh, NULL, NULL, NULL);
 }

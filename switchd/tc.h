@@ -30,7 +30,8 @@ struct tc_filter {
 	unsigned ifindex;
 	uint32_t side;	   /* TC_INGRESS, TC_EGRESS */
 	uint16_t priority; /* lower ones see a frame first */
-	uint32_t handle;   /* among those of its priority */
+	uint16_t protocol; /* the Ethernet type of what it sees; 0: all */
+	uint32_t handle;   /* among those of its priority; 0: the kernel finds one */
 	uint32_t magic, instance, former;
 };
 
@@ -41,7 +42,7 @@ struct tc_seen {
 	unsigned others; /* filters, anybody's */
 };
 
-/* Looks for one of a kind (ifindex, side, priority, magic): 0 or negative errno. */
+/* Looks for one of a kind (ifindex, side, priority, protocol, magic): 0 or negative errno. */
 int tc_look(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *seen);
 
 /* The same, of one instance's among those of several. */

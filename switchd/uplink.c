@@ -136,6 +136,7 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 
 	view->ifindex = 0;
 	view->bypass = uplink->conf.fast != FAST_OFF;
+	view->bypass_in = view->bypass;
 	view->unseen = uplink->conf.fast == FAST_XDP;
 	view->up = false;
 	view->prefixes = 0;
@@ -149,6 +150,9 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 	view->ifindex = link.ifindex;
 	view->mtu = link.mtu;
 	view->mac = link.mac;
+	/* Below a VRF the kernel tells sockets of another interface than packet sockets. */
+	if (link.master)
+		view->bypass_in = false;
 	ret = rtnl_each_addr(uplink->sw->rtnl, on_addr, &look);
 	if (ret < 0) {
 		(void)snprintf(why, why_size, "addresses of interface %s: %s",
@@ -175,9 +179,9 @@ static int look_at(const struct uplink *uplink, struct encap_uplink *view, char 
 static bool view_equal(const struct encap_uplink *a, const struct encap_uplink *b)
 {
 	return a->ifindex == b->ifindex && a->up == b->up && a->mtu == b->mtu &&
-	       a->bypass == b->bypass && a->unseen == b->unseen && a->family == b->family &&
-	       mac_equal(&a->mac, &b->mac) && a->prefixes == b->prefixes &&
-	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
+	       a->bypass == b->bypass && a->bypass_in == b->bypass_in && a->unseen == b->unseen &&
+	       a->family == b->family && mac_equal(&a->mac, &b->mac) &&
+	       a->prefixes == b->prefixes && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 &&
 	       memcmp(a->prefix, b->prefix, sizeof(a->prefix)) == 0;
 }
 

@@ -14,9 +14,10 @@
 #include "encap/socket.h"
 #include "switchd/taps.h"
 
-#define HEADING "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
-#define LINE(proto, iface, inode)                                                                  \
-	"0000000000000000 3      3    " proto "   " iface "     1 0      0      " inode "\n"
+#define HEADING			  "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
+#define LINE(proto, iface, inode) LINE_OF("3", proto, iface, inode)
+#define LINE_OF(type, proto, iface, inode)                                                         \
+	"0000000000000000 3      " type "    " proto "   " iface "     1 0      0      " inode "\n"
 
 static bool in(const char *text, unsigned ifindex, const struct encap_host *host)
 {
@@ -40,6 +41,8 @@ static void lists(void **state)
 	    {HEADING LINE("0003", "8", "100"), false},
 	    {HEADING LINE("0003", "0", "100"), true}, /* on all interfaces */
 	    {HEADING LINE("0800", "7", "100"), false},
+	    {HEADING LINE_OF("2", "0003", "7", "100"), false}, /* a receive ring */
+	    {HEADING LINE_OF("2", "0003", "0", "100"), true},
 	    {HEADING LINE("888e", "7", "100") LINE("0003", "7", "101"), true},
 	    {HEADING "what this is\n\n" LINE("0003", "7", "9"), true},
 	    {HEADING "0003 7\n", false},
