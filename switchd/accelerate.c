@@ -28,7 +28,6 @@
 LOG_MODULE("accelerate");
 
 #define TUN_DEVICE	"/dev/net/tun"
-#define TAP_NAME	"tvdfast%d"
 #define MAGIC		0x74766461u /* "tvda" */
 #define PRIORITY	1u	    /* before whatever others may have put there */
 #define HANDLE		0x5456u
@@ -155,9 +154,11 @@ static struct tc_filter filter_of(const struct switchd *sw, unsigned ifindex)
 static bool remove_filter(struct switchd *sw, unsigned ifindex, bool anybody)
 {
 	struct tc_filter filter = filter_of(sw, ifindex);
-	struct tc_seen seen, out;
+	struct tc_seen seen = {.found = false}, out = {.found = false};
+	int ret =
+	    anybody ? tc_look(sw->rtnl, &filter, &seen) : tc_look_for(sw->rtnl, &filter, &seen);
 
-	if ((anybody ? tc_look : tc_look_for)(sw->rtnl, &filter, &seen) < 0 || !seen.found)
+	if (ret < 0 || !seen.found)
 		return false;
 	filter.handle = seen.handle;
 	tc_del(sw->rtnl, &filter);
@@ -218,7 +219,7 @@ static int open_tap(struct accelerator *a)
 	a->tap = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (a->tap < 0)
 		return fail(a, -errno, TUN_DEVICE);
-	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", TAP_NAME);
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ACCELERATE_TAP "%d");
 	/* Without offloads at first: for the probe the kernel is to cut. */
 	if (ioctl(a->tap, TUNSETIFF, &ifr) < 0 || ioctl(a->tap, TUNSETOFFLOAD, 0) < 0)
 		return fail(a, -errno, "the helper TAP");
@@ -365,7 +366,7 @@ static bool stands(struct accelerator *a)
 {
 	struct switchd *sw = a->uplink->sw;
 	struct tc_filter filter = filter_of(sw, a->ifindex);
-	struct tc_seen seen;
+	struct tc_seen seen = {.found = false};
 	uint64_t stripped = __atomic_load_n(&a->shared->stripped, __ATOMIC_RELAXED);
 	uint64_t received = accel_received(a->accel);
 	bool lost = stripped - a->stripped >= LOST && received == a->received;

@@ -18,6 +18,9 @@
 
 struct json_t;
 
+/* What names of helper TAPs begin with: they are nobody's ports. */
+#define ACCELERATE_TAP "tvdfast"
+
 /* Brings it in line with the uplink's configuration and state, and with what the interface
  * does; due when these change, and each second. Sets uplink->view.accel. */
 void accelerate_follow(struct uplink *uplink);

@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "lib/names.h"
+#include "switchd/accelerate.h"
 #include "switchd/inherit.h"
 #include "switchd/membership.h"
 #include "switchd/ports.h"
@@ -79,7 +80,8 @@ static bool matches(const struct port *wildcard, const char *ifname)
 {
 	const char *pattern = interface_of(wildcard);
 
-	return strncmp(pattern, ifname, strcspn(pattern, "*")) == 0;
+	return strncmp(pattern, ifname, strcspn(pattern, "*")) == 0 &&
+	       strncmp(ifname, ACCELERATE_TAP, sizeof(ACCELERATE_TAP) - 1) != 0;
 }
 
 static void free_conf(const struct port *parent, void *conf)

@@ -128,9 +128,9 @@ struct search {
 	struct tc_seen *seen;
 };
 
-/* The name of a program that was loaded. */
-#define NAME	 "tvdswitch:%08x:%08x:%08x"
-#define NAME_LEN sizeof("tvdswitch:01234567:01234567:01234567")
+/* The name of a program that was loaded: this, and three numbers. */
+#define NAME	 "tvdswitch"
+#define NAME_LEN sizeof(NAME ":01234567:01234567:01234567")
 
 /* Whether a filter of this magic and instance, with what is to be undone, is one of those. */
 static bool note(const struct search *search, uint32_t magic, uint32_t instance, uint32_t former)
@@ -144,11 +144,26 @@ static bool note(const struct search *search, uint32_t magic, uint32_t instance,
 
 static bool read_name(const struct nlattr *attr, const struct search *search)
 {
-	unsigned magic, instance, former;
+	uint32_t value[3];
+	const char *at;
 
-	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-	       sscanf(mnl_attr_get_str(attr), NAME, &magic, &instance, &former) == 3 &&
-	       note(search, magic, instance, former);
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+		return false;
+	at = mnl_attr_get_str(attr);
+	if (strncmp(at, NAME, sizeof(NAME) - 1) != 0)
+		return false;
+	at += sizeof(NAME) - 1;
+	for (unsigned i = 0; i < 3; i++) {
+		char *end;
+
+		if (*at++ != ':')
+			return false;
+		value[i] = (uint32_t)strtoul(at, &end, 16);
+		if (end == at)
+			return false;
+		at = end;
+	}
+	return *at == '\0' && note(search, value[0], value[1], value[2]);
 }
 
 /* Whether these are the options of such a filter. */
@@ -267,7 +282,8 @@ int tc_add_program(struct rtnl *rtnl, const struct tc_filter *filter, int progra
 	tcm->tcm_info = priority_and_type(filter);
 	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
 	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
-	(void)snprintf(name, sizeof(name), NAME, filter->magic, filter->instance, filter->former);
+	(void)snprintf(name, sizeof(name), NAME ":%08x:%08x:%08x", filter->magic, filter->instance,
+		       filter->former);
 	mnl_attr_put_u32(nlh, TCA_BPF_FD, (uint32_t)program);
 	mnl_attr_put_strz(nlh, TCA_BPF_NAME, name);
 	mnl_attr_put_u32(nlh, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
