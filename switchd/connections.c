@@ -2,8 +2,13 @@
 #include "switchd/connections.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
+#include "lib/log.h"
 #include "switchd/config.h"
+#include "switchd/events.h"
+
+LOG_MODULE("policy");
 
 #define AGED_AT_ONCE 2000u
 
@@ -31,6 +36,21 @@ int connections_apply(struct switchd *sw, const struct conn_limits *limits)
 bool connections_age(struct switchd *sw)
 {
 	return conns_age(sw->conns, sw->now, AGED_AT_ONCE) < AGED_AT_ONCE;
+}
+
+void connections_second(struct switchd *sw)
+{
+	const uint64_t evicted = conns_counters(sw->conns).evicted;
+	const uint64_t more = evicted - sw->connections_evicted;
+
+	if (more == 0)
+		return;
+	sw->connections_evicted = evicted;
+	log_limited(LOG_LEVEL_INFO,
+		    "%" PRIu64 " connections made way for others within a second; "
+		    "the table has %zu of at most %u",
+		    more, conns_count(sw->conns), conns_limits(sw->conns).max);
+	event_connections(sw, more);
 }
 
 void connections_segment_gone(struct switchd *sw, uint16_t number)

@@ -18,6 +18,9 @@ struct conn_limits connections_limits(const struct desired *desired);
  * full one. 0, or -ENOMEM with the table as it was. */
 int connections_apply(struct switchd *sw, const struct conn_limits *limits);
 
+/* Tells of connections that made way for others since the second before. */
+void connections_second(struct switchd *sw);
+
 /* Ends what is too old; false: not all of it, call it again soon. */
 bool connections_age(struct switchd *sw);
 

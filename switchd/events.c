@@ -5,6 +5,7 @@
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "switchd/accelerate.h"
+#include "switchd/policy/conn.h"
 #include "switchd/relay.h"
 
 LOG_MODULE("fdb");
@@ -94,6 +95,20 @@ void event_port(const struct port *port, const char *state)
 	json_object_set_new(json, "state", json_string(state));
 	if (port->why[0])
 		json_object_set_new(json, "why", json_string(port->why));
+	ctl_publish(sw->control, json);
+}
+
+void event_connections(struct switchd *sw, uint64_t evicted)
+{
+	json_t *json;
+
+	if (!listened(sw))
+		return;
+	json = event_new("connections");
+	json_object_set_new(json, "evicted", json_integer((json_int_t)evicted));
+	json_object_set_new(json, "connections", json_integer((json_int_t)conns_count(sw->conns)));
+	json_object_set_new(json, "connections_max",
+			    json_integer((json_int_t)conns_limits(sw->conns).max));
 	ctl_publish(sw->control, json);
 }
 

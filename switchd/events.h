@@ -15,6 +15,8 @@ void event_fdb(void *arg, enum fdb_event event, const struct fdb_entry_info *ent
 	       const struct fdb_where *from);
 
 void event_port(const struct port *port, const char *state);
+/* So many connections made way for others within a second. */
+void event_connections(struct switchd *sw, uint64_t evicted);
 void event_relay(const struct segment *segment);
 void event_uplink(const struct uplink *uplink);
 

@@ -133,6 +133,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	list_for_each (&sw->segments, it)
 		segment_encaps_open(container_of(it, struct segment, link));
 	snooping_second(sw);
+	connections_second(sw);
 }
 
 static void on_uplinks_soon(struct ev_loop *loop, ev_timer *timer, int events)

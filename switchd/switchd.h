@@ -120,7 +120,8 @@ struct switchd {
 	struct desired desired;	     /* in force */
 	struct frame_pool *pool;
 	struct fdb *fdb;
-	struct conns *conns; /* that controlled flows let in */
+	struct conns *conns;	      /* that controlled flows let in */
+	uint64_t connections_evicted; /* of which it was told */
 	struct rtnl *rtnl;
 	struct nexthops *nexthops;
 	struct policy *policy; /* in force; NULL: none, everything is closed */

@@ -151,6 +151,7 @@ check "and the connection goes on" goes_on local
 frame=$(on vm5 "$PYTHON" -c "
 from scapy.all import *
 print(raw(Ether(src='$(mac vm5)', dst='$(mac vm2)')/IP(src='$(v4 vm5)', dst='10.0.0.77')/TCP(sport=1, dport=8080, flags='S')).hex())")
+background hostA "$TVD_BIN/switchctl" -s "$LAB/hostA.sock" monitor >"$LAB/monitor" 2>/dev/null
 evicted() {
 	ctl hostA metrics | sed -n 's/^tvdswitch_connections_evicted_total //p'
 }
@@ -159,6 +160,7 @@ flood() { # EVICTED; what a TAP has no room for is lost, so that it may take mor
 }
 check "a flood of SYNs at ten times the table" wait_until 15 flood $(($(evicted) + 10000))
 check "leaves of its own the last ones, a quarter" wait_until 5 eval '[ "$(connections "c.get(\"port\") == \"vm5\"")" = 250 ]'
+check "it is an event" wait_until 5 grep -q '"event":"connections"' "$LAB/monitor"
 check "established connections go on, here" goes_on local
 check "and from the other host" goes_on remote
 check "and new ones come about" does vm1 connects "$(v4 vm2)" 8080
