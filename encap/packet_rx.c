@@ -21,8 +21,9 @@
 LOG_MODULE("packet");
 
 #define RX_MESSAGES 32u
-#define RX_FEW	    4u /* superframes: their bytes are in the cache still when they are sent on */
-#define RX_LARGE    8u /* messages with room for superframes while there are any */
+#define RX_FEW	    4u	 /* superframes: their bytes are in the cache still when they are sent on */
+#define RX_LARGE    8u	 /* messages with room for superframes while there are any */
+#define RX_EXPECT   256u /* batches after one for which another is expected */
 #define RX_ROUNDS   4u
 
 struct rx_message {
@@ -44,9 +45,9 @@ struct packet_rx {
 	struct rx_message message[RX_MESSAGES];
 	struct mmsghdr hdr[RX_MESSAGES];
 	struct inbox inbox;
-	uint32_t overruns; /* of the socket, so far */
-	bool superframes;  /* there was one in the last batch */
-	unsigned at_once;  /* messages that are asked for: what came last says */
+	uint32_t overruns;    /* of the socket, so far */
+	unsigned superframes; /* batches for which more of them are expected */
+	unsigned at_once;     /* messages that are asked for: what came last says */
 	/* Where frames longer than their buffer end; else never touched. */
 	uint8_t overflow[RX_MESSAGES][FRAME_LARGE];
 };
@@ -129,10 +130,12 @@ static size_t process(struct packet_rx *rx, unsigned count)
 {
 	size_t bytes = 0, fit;
 
-	rx->superframes = false;
+	if (rx->superframes)
+		rx->superframes--;
 	for (unsigned i = 0; i < count; i++) {
 		bytes += rx->hdr[i].msg_len;
-		rx->superframes |= rx->hdr[i].msg_len > FRAME_SMALL;
+		if (rx->hdr[i].msg_len > FRAME_SMALL)
+			rx->superframes = RX_EXPECT;
 		take(rx, &rx->message[i], &rx->hdr[i]);
 	}
 	fit = FRAME_TURN_BYTES / (bytes / count + 1);
