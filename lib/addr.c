@@ -229,6 +229,14 @@ bool ipprefix_contains(const struct ipprefix *prefix, const struct ipaddr *addr)
 	       bits_equal(prefix->addr.bytes, addr->bytes, 0, prefix->len);
 }
 
+void ipprefix_clear_host(struct ipprefix *prefix)
+{
+	unsigned bits = prefix->addr.family == AF_INET ? 32 : 128;
+
+	for (unsigned bit = prefix->len; bit < bits; bit++)
+		prefix->addr.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+}
+
 const char *ipprefix_format(const struct ipprefix *prefix, char buf[ADDR_STRLEN])
 {
 	size_t used;

@@ -98,6 +98,8 @@ int ipprefix_parse(const char *text, struct ipprefix *prefix);
  * length has to be there. */
 int ipprefix_parse_interface(const char *text, struct ipprefix *prefix);
 bool ipprefix_contains(const struct ipprefix *prefix, const struct ipaddr *addr);
+/* Clears the bits behind the prefix: the subnet of an interface's address. */
+void ipprefix_clear_host(struct ipprefix *prefix);
 const char *ipprefix_format(const struct ipprefix *prefix, char buf[ADDR_STRLEN]);
 
 /* The Ethernet group address for an IP multicast group: RFC 1112 section 6.4, RFC 2464

@@ -4,6 +4,7 @@
 #include "lib/arp_nd.h"
 #include "switchd/egress.h"
 #include "switchd/forward.h"
+#include "switchd/policy/gateway.h"
 
 #define LIST_CHUNK 64
 
@@ -40,8 +41,11 @@ void announce_segment(struct segment *segment)
 	struct switchd *sw = segment->sw;
 	struct fdb_entry_info list[LIST_CHUNK];
 	uint32_t cursor = 0;
+	const struct mac *router = gateway_of(segment);
 	size_t n;
 
+	if (router)
+		announce_station(segment, router);
 	while ((n = fdb_list(sw->fdb, segment->number, sw->now, &cursor, list, LIST_CHUNK)) > 0) {
 		for (size_t i = 0; i < n; i++) {
 			if (list[i].where.side == FDB_SIDE_LOCAL)

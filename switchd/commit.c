@@ -11,6 +11,7 @@
 #include "switchd/events.h"
 #include "switchd/membership.h"
 #include "switchd/notify.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
@@ -222,7 +223,8 @@ static int apply(struct switchd *sw, const struct desired *next)
 	ret = ret ? ret : apply_uplinks(sw, next);
 	ret = ret ? ret : apply_segments(sw, next);
 	ret = ret ? ret : apply_ports(sw, next);
-	return ret ? ret : policy_apply(sw, next);
+	ret = ret ? ret : policy_apply(sw, next);
+	return ret ? ret : gateways_update(sw, next);
 }
 
 /* Back to what was in force. Ports that went meanwhile are made anew. */

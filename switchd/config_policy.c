@@ -102,6 +102,7 @@ static const struct conf_key junction_keys[] = {
     {KEY(junction_conf, type, "type", CONF_ENUM), .words = junction_type_words},
     {KEY(junction_conf, gateway, "gateway", CONF_OBJECTS), .schema = &gateway_schema},
     {KEY(junction_conf, at, "at", CONF_STRINGS), .wants = config_wants_name},
+    {KEY(junction_conf, foreign, "foreign", CONF_STRING), .wants = config_wants_name},
     {.name = NULL},
 };
 
@@ -254,6 +255,107 @@ static bool check_gateway(const struct check *check, const struct junction_conf 
 	return true;
 }
 
+/* Whether two prefixes have addresses in common. */
+static bool overlap(const struct ipprefix *one, const struct ipprefix *two)
+{
+	struct ipprefix wider = one->len < two->len ? *one : *two;
+
+	if (one->addr.family != two->addr.family)
+		return false;
+	ipprefix_clear_host(&wider);
+	return ipprefix_contains(&wider, one->len < two->len ? &two->addr : &one->addr);
+}
+
+static bool share_segment(const struct junction_conf *one, const struct junction_conf *two)
+{
+	char *const *segments = one->segments.items;
+
+	for (size_t i = 0; i < one->segments.count; i++)
+		if (find_string(&two->segments, segments[i]) < two->segments.count)
+			return true;
+	return false;
+}
+
+/* Where a packet is to go must have one answer. */
+static bool check_subnets(const struct check *check, const struct junction_conf *one,
+			  const struct junction_conf *two)
+{
+	const struct gateway_conf *ones = one->gateway.items, *twos = two->gateway.items;
+
+	for (size_t i = 0; i < one->gateway.count; i++) {
+		struct ipprefix address = gateway_conf_address(&ones[i]);
+
+		for (size_t k = 0; k < (one == two ? i : two->gateway.count); k++) {
+			struct ipprefix other = gateway_conf_address(&twos[k]);
+
+			if (strcmp(ones[i].segment, twos[k].segment) == 0 ||
+			    !overlap(&address, &other))
+				continue;
+			return conf_fail(
+			    &ones[i], check->err,
+			    "junction \"%s\": key \"gateway\": the subnets %s of segment "
+			    "\"%s\" and %s of segment \"%s\" overlap",
+			    one->name, ones[i].address, ones[i].segment, twos[k].address,
+			    twos[k].segment);
+		}
+	}
+	return true;
+}
+
+/* Neither the subnet itself, nor its broadcast address, nor one of the link. */
+static bool is_station(const struct ipprefix *address)
+{
+	struct ipprefix first = *address;
+	const uint8_t *b = address->addr.bytes;
+	bool all = true;
+
+	if (address->addr.family == AF_INET6)
+		return !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+	for (unsigned bit = address->len; bit < 32; bit++)
+		all &= b[bit / 8] >> (7 - bit % 8) & 1;
+	ipprefix_clear_host(&first);
+	return address->len > 30 || !(all || ipaddr_equal(&first.addr, &address->addr));
+}
+
+static bool check_gateways(const struct check *check, const struct junction_conf *junction)
+{
+	const struct junction_conf *junctions = check->desired->junctions.items;
+	const struct gateway_conf *gateways = junction->gateway.items;
+	char *const *segments = junction->segments.items;
+
+	for (size_t i = 0; i < junction->gateway.count; i++) {
+		struct ipprefix address = gateway_conf_address(&gateways[i]);
+
+		if (!is_station(&address))
+			return conf_fail(
+			    &gateways[i], check->err,
+			    "junction \"%s\": key \"gateway\": no station can have the "
+			    "address %s",
+			    junction->name, gateways[i].address);
+	}
+	for (size_t i = 0; i < junction->segments.count; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < junction->gateway.count; k++)
+			found |= strcmp(gateways[k].segment, segments[i]) == 0;
+		if (!found)
+			return conf_fail(junction, check->err,
+					 "junction \"%s\": key \"gateway\": segment \"%s\" has no "
+					 "address",
+					 junction->name, segments[i]);
+	}
+	if (junction->foreign && !junction_conf_is_here(junction, junction->foreign))
+		return conf_fail(junction, check->err,
+				 "junction \"%s\": key \"foreign\": host \"%s\" is not in \"at\"",
+				 junction->name, junction->foreign);
+	for (const struct junction_conf *other = junctions; other <= junction; other++)
+		if (other->type == JUNCTION_GATEWAY &&
+		    (other == junction || share_segment(other, junction)) &&
+		    !check_subnets(check, junction, other))
+			return false;
+	return true;
+}
+
 static bool check_junction(const struct check *check, const struct junction_conf *junction)
 {
 	char *const *segments = junction->segments.items;
@@ -281,13 +383,13 @@ static bool check_junction(const struct check *check, const struct junction_conf
 		return conf_fail(junction, check->err,
 				 "junction \"%s\": key \"gateway\" is for type = \"gateway\"",
 				 junction->name);
+	if (junction->type != JUNCTION_GATEWAY && junction->foreign)
+		return conf_fail(junction, check->err,
+				 "junction \"%s\": key \"foreign\" is for type = \"gateway\"",
+				 junction->name);
 	if (!check_gateway(check, junction))
 		return false;
-	/* What this version cannot enforce must not look as if it did. */
-	return junction->type == JUNCTION_TRANSPARENT ||
-	       conf_fail(junction, check->err,
-			 "junction \"%s\": type = \"gateway\" is not in this version",
-			 junction->name);
+	return junction->type != JUNCTION_GATEWAY || check_gateways(check, junction);
 }
 
 static bool add_name(struct names *names, const char *name, const void *object)

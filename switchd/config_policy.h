@@ -63,6 +63,7 @@ struct junction_conf {
 	int type;		   /* enum junction_type */
 	struct conf_list gateway;  /* of struct gateway_conf */
 	struct conf_list at;	   /* of char *, names of hosts; empty: everywhere */
+	char *foreign;		   /* the host that serves members without switchd; NULL: none */
 };
 
 extern const struct conf_schema domain_schema, flow_schema, junction_schema;

@@ -42,6 +42,10 @@ void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 void control_policy_matrix(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_junctions(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
+/* ---- control_gateway.c ---- */
+
+void control_show_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+
 /* ---- metrics.c ---- */
 
 /* Everything that is counted, in Prometheus' text format, in so many pieces, of which

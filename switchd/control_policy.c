@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "switchd/control.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 
 #define ITEMS_AT_ONCE 16u /* of an answer, before the client has to read */
@@ -272,6 +273,28 @@ static json_t *strings(const struct conf_list *list)
 	return json;
 }
 
+/* What only a gateway has. */
+static void add_gateway(const struct switchd *sw, const struct plan_junction *junction,
+			const char *foreign, json_t *json)
+{
+	json_t *counters = json_array(), *router = json_null();
+	char text[MAC_STRLEN];
+
+	for (size_t i = 0; junction->here && i < junction->count; i++) {
+		const struct segment *segment = switchd_segment(sw, junction->segments[i]->name);
+		json_t *side = segment ? gateway_show(segment) : NULL;
+
+		if (!side)
+			continue;
+		json_array_append_new(counters, side);
+		if (json_is_null(router))
+			router = json_string(mac_format(gateway_of(segment), text));
+	}
+	json_object_set_new(json, "foreign", foreign ? json_string(foreign) : json_null());
+	json_object_set_new(json, "router", router);
+	json_object_set_new(json, "counters", counters);
+}
+
 static json_t *junction_item(const struct switchd *sw, size_t i)
 {
 	const struct plan_junction *junction = &sw->policy->plan.junctions[i];
@@ -296,6 +319,8 @@ static json_t *junction_item(const struct switchd *sw, size_t i)
 	json_object_set_new(json, "gateway", gateway);
 	json_object_set_new(json, "at", conf ? strings(&conf->at) : json_array());
 	json_object_set_new(json, "owner", json_string(conf ? conf->owner : OWNER_FILE));
+	if (conf && junction->type == JUNCTION_GATEWAY)
+		add_gateway(sw, junction, conf->foreign, json);
 	return json;
 }
 

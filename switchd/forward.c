@@ -12,6 +12,7 @@
 #include "switchd/egress.h"
 #include "switchd/forward_impl.h"
 #include "switchd/membership.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/relay.h"
 
 /* The longest frame that is no superframe: the largest MTU of a TAP with two tags. */
@@ -232,8 +233,15 @@ static enum reason run(struct pass *p)
 		reason = let_hear(p);
 	if (reason != REASON_NONE)
 		return reason;
+	if (p->segment->gateway) {
+		reason = gateway_admits(p);
+		if (reason != REASON_NONE)
+			return reason;
+	}
 	reason = learn_source(p);
 	if (reason != REASON_NONE)
+		return reason;
+	if (p->segment->gateway && gateway_takes(p, &reason))
 		return reason;
 	return forward_out(p);
 }

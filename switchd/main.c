@@ -31,6 +31,7 @@
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
 #include "switchd/notify.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/port/bulk.h"
 #include "switchd/ports_links.h"
 #include "switchd/privileges.h"
@@ -127,6 +128,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 		uplinks_refresh(sw);
 	if (sw->links_unseen)
 		ports_follow_links(sw);
+	gateways_tick(sw);
 	list_for_each (&sw->uplinks, it)
 		accelerate_follow(container_of(it, struct uplink, link));
 	sieves_retry(sw->sieves);

@@ -17,6 +17,7 @@
 #include "switchd/inherit.h"
 #include "switchd/membership.h"
 #include "switchd/notify.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/ports.h"
 #include "switchd/vde_mgmt.h"
 
@@ -284,6 +285,7 @@ void port_destroy(struct port *port)
 	close_port(port);
 	ports_changed(port);
 	capture_port_gone(port);
+	gateway_port_gone(port);
 	membership_clear(port);
 	sw->port_by_number[port->number] = NULL;
 	names_del(sw->port_names, port->conf->name);

@@ -15,6 +15,7 @@
 #include "switchd/connections.h"
 #include "switchd/egress.h"
 #include "switchd/membership.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 #include "switchd/relay.h"
 #include "switchd/snooping.h"
@@ -116,6 +117,7 @@ static void encap_destroy(struct segment_encap *se)
 	encap_close(se);
 	relay_encap_gone(se);
 	snooping_forget(se->segment, &where);
+	gateway_encap_gone(se);
 	(void)fdb_flush(se->segment->sw->fdb, se->segment->number, &where, true);
 	list_del(&se->by_uplink);
 	conf_clear(se->encap.ops->schema, se->conf);
@@ -447,6 +449,7 @@ void segment_destroy(struct segment *segment)
 		return;
 	sw = segment->sw;
 	capture_segment_gone(segment);
+	gateway_segment_gone(segment);
 	policy_segment_gone(segment);
 	relay_destroy(segment->relay);
 	snooping_destroy(segment);

@@ -522,6 +522,7 @@ const struct cli_command cli_commands[] = {
 	{"fdb", "del", "MAC segment SEGMENT", "fdb.del", CLI_CHANGE, parse_fdb_del},
 	{"fdb", "flush", "[segment SEGMENT] [port NAME]", "fdb.flush", CLI_CHANGE, parse_flush},
 	{"binding", "show", "[segment SEGMENT]", "binding.show", CLI_SHOW, parse_of_segment},
+	{"neighbour", "show", "[segment SEGMENT]", "neighbour.show", CLI_SHOW, parse_of_segment},
 	{"connection", "show", "[segment SEGMENT]", "connection.show", CLI_SHOW, parse_of_segment},
 	{"connection", "flush", "[segment SEGMENT]", "connection.flush", CLI_CHANGE, parse_of_segment},
 	{"multicast", "show", "[segment SEGMENT]", "multicast.show", CLI_SHOW, parse_of_segment},

@@ -330,6 +330,61 @@ static void show_peer(json_t *item)
 	show_keys(item, keys);
 }
 
+static void show_neighbour(json_t *item)
+{
+	static const char *const keys[] = {"segment", "mac", "age", "waiting", NULL};
+
+	show_value(item, "address", "", "");
+	show_value(item, "state", " ", "");
+	show_keys(item, keys);
+}
+
+static void show_junction(json_t *item)
+{
+	static const char *const keys[] = {"foreign", "router", NULL};
+	json_t *gateways = take(item, "gateway"), *counters = take(item, "counters"), *line;
+	json_t *here = take(item, "here"), *implied = take(item, "implied");
+	size_t i;
+
+	show_value(item, "name", "", ":");
+	show_value(item, "type", " ", "");
+	show_key(item, "segments");
+	if (json_array_size(json_object_get(item, "at")) > 0)
+		show_key(item, "at");
+	else
+		json_object_del(item, "at");
+	if (json_is_true(implied))
+		(void)fputs(" implied", stdout);
+	if (json_is_false(here))
+		(void)fputs(" not here", stdout);
+	show_keys(item, keys);
+	json_array_foreach(gateways, i, line)
+	{
+		show_value(line, "address", "    gateway ", "");
+		show_keys(line, (const char *const[]){"segment", NULL});
+	}
+	json_array_foreach(counters, i, line)
+	{
+		json_t *routes = take(line, "routes"), *route;
+		size_t k;
+
+		show_value(line, "segment", "    segment ", ":");
+		show_keys(line,
+			  (const char *const[]){"mac", "answered", "asked", "echoed", "errors",
+						"muted", "delivered", "neighbours", NULL});
+		json_array_foreach(routes, k, route)
+		{
+			show_value(route, "subnet", "        to ", "");
+			show_keys(route, (const char *const[]){"segment", "frames", "bytes", NULL});
+		}
+		json_decref(routes);
+	}
+	json_decref(gateways);
+	json_decref(counters);
+	json_decref(here);
+	json_decref(implied);
+}
+
 static void show_relay(json_t *item)
 {
 	static const char *const keys[] = {"relay_id", "since", NULL};
@@ -423,12 +478,19 @@ static void show_any(const char *kind, json_t *item)
 		const char *kind;
 		void (*show)(json_t *item);
 	} kinds[] = {
-	    {"port", show_port},       {"segment", show_segment},
-	    {"uplink", show_uplink},   {"encap", show_encap},
-	    {"fdb", show_fdb},	       {"peer", show_peer},
-	    {"binding", show_binding}, {"connection", show_connection},
-	    {"mirror", show_mirror},   {"trace", show_trace},
+	    {"port", show_port},
+	    {"segment", show_segment},
+	    {"uplink", show_uplink},
+	    {"encap", show_encap},
+	    {"fdb", show_fdb},
+	    {"peer", show_peer},
+	    {"binding", show_binding},
+	    {"connection", show_connection},
+	    {"mirror", show_mirror},
+	    {"trace", show_trace},
 	    {"relay", show_relay},
+	    {"junction", show_junction},
+	    {"neighbour", show_neighbour},
 	};
 
 	if (!json_is_object(item)) {

@@ -17,6 +17,7 @@
 #include "switchd/inherit.h"
 #include "switchd/nexthop.h"
 #include "switchd/policy/conn.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
@@ -174,6 +175,7 @@ void switchd_fini(struct switchd *sw)
 	nexthops_close(sw->nexthops);
 	sieves_destroy(sw->sieves);
 	rtnl_close(sw->rtnl);
+	gateways_destroy(sw);
 	conns_destroy(sw->conns);
 	fdb_destroy(sw->fdb);
 	names_destroy(sw->uplink_names);

@@ -21,6 +21,8 @@
 struct accelerator;
 struct conns;
 struct ctl_server;
+struct gateway_side;
+struct gateways;
 struct handover;
 struct inherit;
 struct joints;
@@ -85,7 +87,8 @@ struct segment {
 	struct relay *relay;  /* NULL: it is none, and has heard of none */
 	/* Where it meets others (policy.h); NULL: nowhere. And what the next commit makes of it. */
 	struct joints *joints, *next_joints;
-	struct snooping *snooping; /* NULL: multicast is flooded */
+	struct snooping *snooping;    /* NULL: multicast is flooded */
+	struct gateway_side *gateway; /* NULL: no junction makes one of it */
 };
 
 /* How much there was to do, for `status`: who wakes up for each frame is busy with that. */
@@ -126,6 +129,7 @@ struct switchd {
 	struct nexthops *nexthops;
 	struct policy *policy; /* in force; NULL: none, everything is closed */
 	struct sieves *sieves;
+	struct gateways *gateways; /* NULL: there was none yet */
 	struct ctl_server *control;
 	struct encap_host encap_host;
 	struct port_host port_host;

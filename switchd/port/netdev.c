@@ -605,6 +605,13 @@ static void netdev_recover(struct port_host *host, bool (*used)(void *arg, unsig
 	shield_recover(host->rtnl, host->instance, used, arg);
 }
 
+static unsigned netdev_mtu(const struct port *port)
+{
+	const struct netdev *netdev = port->state;
+
+	return netdev ? netdev->mtu : 0;
+}
+
 static void netdev_show(const struct port *port, json_t *object)
 {
 	const struct netdev_conf *conf = conf_of(port->conf);
@@ -633,6 +640,7 @@ const struct port_ops netdev_ops = {
     .set_interface = netdev_set_interface,
     .link = netdev_link,
     .recover = netdev_recover,
+    .mtu = netdev_mtu,
     .close = netdev_close,
     .send = netdev_send,
     .show = netdev_show,

@@ -86,6 +86,7 @@ struct membership {
 	struct list by_segment;	 /* in segment.ports */
 	uint16_t vid;		 /* of the guest's tags there; 0: its frames have none */
 	struct bucket storm;
+	struct bucket errors; /* ICMP errors to who is there */
 };
 
 struct port {
@@ -228,6 +229,9 @@ struct port_ops {
 	 */
 	void (*recover)(struct port_host *host, bool (*used)(void *arg, unsigned ifindex),
 			void *arg);
+
+	/* The MTU of the guest's interface as far as it is known; 0: it is not. May be NULL. */
+	unsigned (*mtu)(const struct port *port);
 
 	/* port->mtu has changed; apply it if that can still be done. May be NULL. */
 	void (*mtu_changed)(struct port *port);

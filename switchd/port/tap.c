@@ -351,10 +351,17 @@ static int tap_reconf(struct port *port, const struct port_conf *common)
 	return 0;
 }
 
+static unsigned tap_mtu(const struct port *port)
+{
+	const struct tap_conf *conf = conf_of(port->conf);
+
+	return conf->mtu ? (unsigned)conf->mtu : port->mtu;
+}
+
 static void tap_show(const struct port *port, json_t *object)
 {
 	const struct tap_conf *conf = conf_of(port->conf);
-	unsigned mtu = conf->mtu ? (unsigned)conf->mtu : port->mtu;
+	unsigned mtu = tap_mtu(port);
 	char text[MAC_STRLEN];
 
 	json_object_set_new(object, "ifname", json_string(ifname_of(conf)));
@@ -380,6 +387,7 @@ const struct port_ops tap_ops = {
     .storable = true,
     .reconf = tap_reconf,
     .interface = tap_interface,
+    .mtu = tap_mtu,
     .mtu_changed = tap_mtu_changed,
     .close = tap_close,
     .send = tap_send,

@@ -88,6 +88,40 @@ static const struct {
      " gateway = ( { segment = \"a\"; address = \"10.1.0.1\"; } ); } );",
      "f:5: junction \"j\": gateway: key \"address\": \"10.1.0.1\" is not an IP address with the "
      "length of its subnet (\"address/length\")"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; },\n"
+     " { segment = \"b\"; address = \"10.2.0.1/24\"; } ); } );",
+     NULL},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; },\n"
+     " { segment = \"b\"; address = \"10.2.0.1/24\"; } ); foreign = \"here\"; } );",
+     NULL},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; } ); } );",
+     "f:4: junction \"j\": key \"gateway\": segment \"b\" has no address"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/16\"; },\n"
+     " { segment = \"b\"; address = \"10.1.2.1/24\"; } ); } );",
+     "f:6: junction \"j\": key \"gateway\": the subnets 10.1.2.1/24 of segment \"b\" and "
+     "10.1.0.1/16 of segment \"a\" overlap"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.0/24\"; },\n"
+     " { segment = \"b\"; address = \"10.2.0.1/24\"; } ); } );",
+     "f:5: junction \"j\": key \"gateway\": no station can have the address 10.1.0.0/24"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; },\n"
+     " { segment = \"b\"; address = \"10.2.0.255/24\"; } ); } );",
+     "f:6: junction \"j\": key \"gateway\": no station can have the address 10.2.0.255/24"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"fe80::1/64\"; },\n"
+     " { segment = \"b\"; address = \"fd00::1/64\"; } ); } );",
+     "f:5: junction \"j\": key \"gateway\": no station can have the address fe80::1/64"},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; type = \"gateway\";\n"
+     " gateway = ( { segment = \"a\"; address = \"10.1.0.1/24\"; },\n"
+     " { segment = \"b\"; address = \"10.2.0.1/24\"; } );\n at = [ \"x\" ]; foreign = \"y\"; } );",
+     "f:4: junction \"j\": key \"foreign\": host \"y\" is not in \"at\""},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; foreign = \"x\"; } );",
+     "f:4: junction \"j\": key \"foreign\" is for type = \"gateway\""},
 };
 
 static void what_is_refused(void **state)

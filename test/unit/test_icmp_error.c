@@ -211,7 +211,7 @@ static void test_no_buffer(void **state)
 	craft_udp4(10);
 	frame = craft_frame(pool, &c);
 	assert_true(packet_parse(frame, &packet));
-	while ((all[n] = frame_alloc(pool, 10)) && n < 15)
+	while (n < 16 && (all[n] = frame_alloc(pool, 10)))
 		n++;
 	assert_null(icmp_error_build(pool, frame, &packet, ICMP_ERROR_TTL, 0, &from4, &router));
 	while (n > 0)
