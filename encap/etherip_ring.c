@@ -14,6 +14,7 @@ LOG_MODULE("ring");
 
 #define AT_ONCE	     256u  /* packets before others have their turn */
 #define LEFT_MAX     4096u /* when it is shut */
+#define REMAKE_MS    5000u /* a sieve that somebody has removed is missed for no longer */
 #define RETRY_MS     900u
 #define FRAGMENTS_MS 60000u /* for so long the socket takes all, for what the ring cannot */
 
@@ -205,6 +206,7 @@ static int update(struct etherip_ring *ring)
 	memcpy(ring->code, code, program.len * sizeof(*code));
 	ret = set_sieve(ring, code, etherip_filter_sieve(table, &ring->take, code));
 	ring->code_len = ret < 0 ? 0 : program.len;
+	ring->made = *ring->shared->host->now;
 	return ret;
 }
 
@@ -261,6 +263,8 @@ static void follow(struct etherip_ring *ring)
 	bool want = wanted(ring);
 
 	if (ring->ring && want && fits(ring)) {
+		if (now - ring->made >= REMAKE_MS)
+			ring->code_len = 0;
 		if (ring->code_len == 0 && update(ring) < 0)
 			give_up(ring);
 		else if (now - ring->tried >= RETRY_MS) {

@@ -28,8 +28,8 @@ struct etherip_ring {
 	struct sock_filter code[FILTER_RING_LEN];
 	unsigned code_len; /* 0: to be made */
 	struct inbox inbox;
-	uint64_t tried, not_before; /* in ms */
-	int error;		    /* why it could not be opened, the last time */
+	uint64_t tried, made, not_before; /* in ms; made: the programs */
+	int error;			  /* why it could not be opened, the last time */
 	uint64_t packets, wakeups, overruns, fragments, fallbacks;
 };
 

@@ -199,6 +199,10 @@ config hostA vm1 vm3
 check "and the other way round" ctl hostA reload
 check "it is there again" wait_until 10 by_ring 4 arrives alpha 1 192.0.2.1
 
+on hostA tc qdisc del dev eth0 clsact
+check "who removes its filters loses nothing" by_ring 4 arrives alpha 1 192.0.2.1
+check "and has them again in a while" wait_until 20 eval '[ "$(filters hostA)" = 2 ]'
+
 # Somebody else's filter stays.
 on hostA tc filter add dev eth0 ingress protocol ip pref 5 bpf da bytecode '1,6 0 0 4294967295'
 lab_stop hostA
