@@ -213,7 +213,8 @@ static bool add_implied(struct planner *planner, const struct matrix_flow *flow,
 
 static bool check_pairs(struct planner *planner)
 {
-	qsort(planner->pairs, planner->pair_count, sizeof(struct pair), pair_compare);
+	if (planner->pair_count)
+		qsort(planner->pairs, planner->pair_count, sizeof(struct pair), pair_compare);
 	for (size_t i = 1; i < planner->pair_count; i++) {
 		const struct segment_conf *segments = planner->desired->segments.items;
 		const struct pair *pair = &planner->pairs[i];
