@@ -9,7 +9,7 @@
 #	  |
 #	hostB--vm3 (alpha) vm4 (beta) vm7 (gamma)
 #	  |
-#	hostC--vm5 (beta)  vm6 (gamma)		gamma is open to nobody
+#	hostC--vm5 (beta)  vm6 (gamma)		gamma lets alpha in, by TCP to port 5000
 
 # shellcheck source=SCRIPTDIR/gateway.sh
 . "$(dirname "$0")/gateway.sh"
@@ -34,12 +34,13 @@ config() { # HOST ADDRESS GUEST...
 			"$(segment beta 2 "$(etherip 239.192.0.2)")" \
 			"$(segment gamma 3 "$(etherip 239.192.0.3)")"
 		list ports "${entries[@]}"
-		list policy "$(flow alpha beta)" "$(flow beta alpha)"
+		list policy "$(flow alpha beta)" "$(flow beta alpha)" "$(flow alpha gamma \
+			'flow = "controlled"; allow = ( { filter = "tcp dst port 5000"; stateful = true; } );')"
 		list junctions "$(junction '' alpha beta gamma)"
 	} | lab_config "$host"
 	lab_start "$host"
 }
-lab_expect "their domains are closed to each other" # gamma to all
+lab_expect "their domains are closed to each other" # gamma to beta
 config hostA 192.0.2.1 vm1 vm2
 config hostB 192.0.2.2 vm3 vm4 vm7
 config hostC 192.0.2.3 vm5 vm6
@@ -73,6 +74,30 @@ check "but to itself" reaches vm6 "$(v4 vm7)"
 background vm5 "$PYTHON" "$transfer" serve >"$LAB/serve"
 wait_until 10 grep -q ready "$LAB/serve"
 check "TCP and UDP cross" on vm1 "$PYTHON" "$transfer" check "$(v4 vm5)" "$(v6 vm5)"
+
+# ---- a controlled flow ----
+
+background vm7 "$PYTHON" "$transfer" serve >"$LAB/serve7"
+wait_until 10 grep -q ready "$LAB/serve7"
+echoes() { # GUEST ADDRESS
+	on "$1" "$PYTHON" -c 'import socket, sys
+with socket.create_connection((sys.argv[1], 5000), timeout=8) as s:
+    s.sendall(b"x" * 100000)
+    s.shutdown(socket.SHUT_WR)
+    n = 0
+    while data := s.recv(65536):
+        n += len(data)
+sys.exit(n != 100000)' "$2"
+}
+check "what a rule lets in crosses to another host" echoes vm1 "$(v4 vm7)"
+check "in IPv6, too" echoes vm1 "$(v6 vm7)"
+check_not "the other way it does not" echoes vm7 "$(v4 vm1)"
+check "nor does anything else" unreachable vm1 "$(v4 vm7)"
+for host in hostA hostB; do
+	check "$host knows the connections" json \
+		"sum(c['proto'] == 'tcp' and c['dst'] in ('$(v4 vm7)', '$(v6 vm7)') for c in d) >= 2" \
+		<<<"$(ctl "$host" -j connection show)"
+done
 
 # ---- a host that routes what policy refuses is not believed ----
 
