@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "switchd/egress.h"
+#include "switchd/policy/policy.h"
 
 LOG_MODULE("capture");
 
@@ -272,6 +273,10 @@ static int check(const struct switchd *sw, const struct capture_spec *spec, stru
 {
 	if (spec->name && find(sw, spec->name))
 		return err_set(err, EEXIST, "there is a mirror \"%s\" already", spec->name);
+	if (spec->to_port && !policy_allows_mirror(sw, spec->port, spec->segment, spec->to_port))
+		return err_set(err, EPERM,
+			       "the flow policy closes what would be copied to port \"%s\"",
+			       spec->to_port->conf->name);
 	if (spec->port && spec->port == spec->to_port)
 		return err_set(err, EINVAL, "port \"%s\" cannot be mirrored to itself",
 			       spec->port->conf->name);
@@ -429,6 +434,20 @@ void capture_segment_gone(struct segment *segment)
 
 		if (capture->segment == segment)
 			stop_and_tell(capture);
+	}
+}
+
+void capture_policy_changed(struct switchd *sw)
+{
+	list_for_each_safe (&sw->captures, it) {
+		struct capture *capture = container_of(it, struct capture, link);
+
+		if (!capture->to_port ||
+		    policy_allows_mirror(sw, capture->port, capture->segment, capture->to_port))
+			continue;
+		log_warn("mirror %s ends: the flow policy closes what it copies to port %s",
+			 title(capture), capture->to_port->conf->name);
+		stop_and_tell(capture);
 	}
 }
 

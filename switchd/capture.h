@@ -65,6 +65,9 @@ int capture_stop_name(struct switchd *sw, const char *name);
 void capture_port_gone(struct port *port);
 void capture_segment_gone(struct segment *segment);
 
+/* Ends mirrors that copy what they may not any more. */
+void capture_policy_changed(struct switchd *sw);
+
 /* Writes what this turn of the loop has captured, and takes away captures that
  * cannot go on. Once a turn, before the loop sleeps. */
 void capture_flush(struct switchd *sw);

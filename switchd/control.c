@@ -659,6 +659,7 @@ static const struct {
     {"policy.check", NULL, control_policy_check},
     {"policy.matrix", NULL, control_policy_matrix},
     {"policy.show", NULL, control_show_policy},
+    {"policy.verify", NULL, control_policy_verify},
     {"port.add", do_port_add, NULL},
     {"port.del", do_port_del, NULL},
     {"port.set", do_port_set, NULL},

@@ -40,6 +40,7 @@ void control_flush_connections(struct switchd *sw, struct ctl_conn *conn, json_t
 void control_show_policy(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_policy_matrix(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_policy_verify(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_junctions(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 
 /* ---- control_gateway.c ---- */

@@ -349,6 +349,28 @@ void forward_announce(struct segment *segment, struct frame *frame)
 	frame_free(frame);
 }
 
+/* Takes the frame. */
+static json_t *trace(struct pass *p)
+{
+	enum reason reason;
+
+	p->trace = json_pack("{s:[], s:s, s:n, s:[]}", "steps", "verdict", "drop", "reason", "to");
+	if (!p->trace) {
+		frame_free(p->frame);
+		return NULL;
+	}
+	reason = run(p);
+	if (reason != REASON_NONE) {
+		forward_set_verdict(p, "drop");
+		json_object_set_new(p->trace, "reason", json_string(reason_name(reason)));
+		step(p, "drop", "%s: %s", reason_name(reason), reason_text(reason));
+	} else {
+		step(p, "send", "%u receiver%s", p->receivers, p->receivers == 1 ? "" : "s");
+	}
+	frame_free(p->frame);
+	return p->trace;
+}
+
 json_t *forward_trace(struct port *port, struct frame *frame)
 {
 	struct pass p = {
@@ -358,21 +380,18 @@ json_t *forward_trace(struct port *port, struct frame *frame)
 	    .frame = frame,
 	    .where = {.side = FDB_SIDE_LOCAL, .port = port->number},
 	};
-	enum reason reason;
 
-	p.trace = json_pack("{s:[], s:s, s:n, s:[]}", "steps", "verdict", "drop", "reason", "to");
-	if (!p.trace) {
-		frame_free(frame);
-		return NULL;
-	}
-	reason = run(&p);
-	if (reason != REASON_NONE) {
-		forward_set_verdict(&p, "drop");
-		json_object_set_new(p.trace, "reason", json_string(reason_name(reason)));
-		step(&p, "drop", "%s: %s", reason_name(reason), reason_text(reason));
-	} else {
-		step(&p, "send", "%u receiver%s", p.receivers, p.receivers == 1 ? "" : "s");
-	}
-	frame_free(p.frame);
-	return p.trace;
+	return trace(&p);
+}
+
+json_t *forward_trace_wire(struct segment_encap *se, const struct ipaddr *peer, struct frame *frame)
+{
+	struct pass p = {
+	    .segment = se->segment,
+	    .se = se,
+	    .frame = frame,
+	    .where = {.side = se->encap.side, .remote = *peer},
+	};
+
+	return trace(&p);
 }

@@ -28,4 +28,8 @@ void forward_announce(struct segment *segment, struct frame *frame);
  */
 json_t *forward_trace(struct port *port, struct frame *frame);
 
+/* The same as if a wire had brought it, from `peer` where the wire has hosts. */
+json_t *forward_trace_wire(struct segment_encap *se, const struct ipaddr *peer,
+			   struct frame *frame);
+
 #endif

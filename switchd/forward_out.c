@@ -395,7 +395,7 @@ static void flood_ports(struct pass *p, struct flood *flood)
 static void flood_encaps(struct pass *p, struct flood *flood)
 {
 	static const struct ipaddr everybody;
-	bool over = p->se && relay_over_limit(p->se, p->frame);
+	bool over = p->se && !p->trace && relay_over_limit(p->se, p->frame);
 
 	for (size_t i = 0; i < p->segment->encap_count; i++) {
 		struct segment_encap *to = p->segment->encaps[i];

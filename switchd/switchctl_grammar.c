@@ -120,6 +120,13 @@ static int parse_from_to(struct cli_call *call, char *const *words, struct err *
 	return no_more(words + 2, err);
 }
 
+static int parse_maybe_port(struct cli_call *call, char *const *words, struct err *err)
+{
+	if (*words && put(call->args, "port", *words++, err) < 0)
+		return -EINVAL;
+	return no_more(words, err);
+}
+
 static int parse_dot(struct cli_call *call, char *const *words, struct err *err)
 {
 	if (*words && strcmp(*words, "--dot") == 0) {
@@ -531,6 +538,7 @@ const struct cli_command cli_commands[] = {
 	{"policy", "show", "", "policy.show", CLI_SHOW, NULL},
 	{"policy", "check", "FROM TO", "policy.check", CLI_OBJECT, parse_from_to},
 	{"policy", "matrix", "[--dot]", "policy.matrix", CLI_MATRIX, parse_dot},
+	{"policy", "verify", "[PORT]", "policy.verify", CLI_SHOW, parse_maybe_port},
 	{"junction", "show", "", "junction.show", CLI_SHOW, NULL},
 	{"mirror", "show", "", "mirror.show", CLI_SHOW, NULL},
 	{"mirror", "add", "NAME {port NAME | segment SEGMENT} {file FILE | port NAME}", "mirror.add", CLI_MIRROR, parse_mirror_add},

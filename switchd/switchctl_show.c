@@ -409,6 +409,83 @@ static void show_relay(json_t *item)
 	json_decref(list);
 }
 
+/* A domain, a port or a host. */
+static void show_party(json_t *item, const char *key, const char *before)
+{
+	json_t *name = take(item, key);
+
+	(void)fputs(before, stdout);
+	print_text(json_string_length(name) ? json_string_value(name) : "(default)");
+	json_decref(name);
+}
+
+/* The verdict first, then what it is about; what is not so of it is left out. */
+static void show_rule(json_t *rule)
+{
+	static const char *const flags[] = {"stateful", "pickup", "log"};
+	static const char *const keys[] = {"port", "frames", "bytes", NULL};
+	json_t *filter = take(rule, "filter");
+
+	show_value(rule, "verdict", "    ", " ");
+	print_text(json_string_length(filter) ? json_string_value(filter) : "everything else");
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		json_t *flag = take(rule, flags[i]);
+
+		if (json_is_true(flag))
+			(void)printf(" %s", flags[i]);
+		json_decref(flag);
+	}
+	show_keys(rule, keys);
+	json_decref(filter);
+}
+
+/* Of `policy verify`. */
+static void show_pair(json_t *item)
+{
+	static const char *const keys[] = {"flow", "entry", "decided_at", "reason", "error", NULL};
+	json_t *passes = take(item, "passes"), *tested = take(item, "tested");
+
+	show_party(item, "from", "");
+	show_value(item, "from_segment", " (", ")");
+	show_party(item, "to", " -> ");
+	show_value(item, "to_segment", " (", "): ");
+	(void)fputs(json_is_true(passes) ? "passes" : "does not pass", stdout);
+	if (!json_is_true(tested))
+		(void)fputs(" (untested)", stdout);
+	show_keys(item, keys);
+	json_decref(passes);
+	json_decref(tested);
+}
+
+/* An entry, a pair, or what a check found. */
+static void show_policy(json_t *item)
+{
+	static const char *const keys[] = {"out",   "in",      "name",	   "side",
+					   "mode",  "owner",   "indirect", "frames",
+					   "bytes", "refused", NULL};
+	json_t *rules, *why, *rule;
+	size_t i;
+
+	if (json_object_get(item, "from_segment")) {
+		show_pair(item);
+		return;
+	}
+	rules = take(item, "rules");
+	why = take(item, "why");
+	show_party(item, "from", "");
+	show_party(item, "to", " -> ");
+	show_value(item, "flow", ": ", "");
+	show_keys(item, keys);
+	if (why) {
+		(void)fputs("    ", stdout);
+		print_text(json_string_value(why));
+		(void)putchar('\n');
+	}
+	json_array_foreach(rules, i, rule) show_rule(rule);
+	json_decref(rules);
+	json_decref(why);
+}
+
 static void show_mirror(json_t *item)
 {
 	static const char *const keys[] = {"port",   "segment", "file", "to_port",
@@ -491,6 +568,7 @@ static void show_any(const char *kind, json_t *item)
 	    {"relay", show_relay},
 	    {"junction", show_junction},
 	    {"neighbour", show_neighbour},
+	    {"policy", show_policy},
 	};
 
 	if (!json_is_object(item)) {

@@ -116,7 +116,7 @@ tr '\n' ' ' <switchd/metrics.c |
 grep -ho 'json_text_[a-z]*(&*json, "[a-z_]*"' switchd/control_fdb.c switchd/control_gateway.c | sed 's/.*"\([a-z_]*\)"/\1/' |
 	mentioned "JSON keys of long lists" switchctl.8 9
 
-for file in switchd/control_show.c switchd/control_policy.c switchd/policy/gateway.c switchd/events.c switchd/capture.c switchd/forward.c switchd/forward_out.c \
+for file in switchd/control_show.c switchd/control_policy.c switchd/control_verify.c switchd/policy/gateway.c switchd/events.c switchd/capture.c switchd/forward.c switchd/forward_out.c \
 	switchd/port/*.c encap/*.c; do
 	tr '\n' ' ' <"$file" | grep -Eo 'json_object_set_new\( *[a-z>.-]+, *"[a-z_]+"|"[a-z_]+", *(json_|[a-z]+_json\(|integer\(|\(json_int_t\))' |
 		sed 's/[^"]*"\([a-z_]*\)".*/\1/' || :

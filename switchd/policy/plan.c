@@ -134,6 +134,15 @@ static bool check_transparent(struct planner *planner, const struct plan_junctio
 		const struct segment_conf *segment = junction->segments[i];
 		const void *place = junction->conf ? (const void *)junction->conf : segment;
 
+		/* It carries IP for its own prefixes, and nobody's MAC address. */
+		for (size_t k = 0; k < segment->encaps.count; k++)
+			if (strcmp(segment_conf_encap(segment, k)->type, "macrewrite") == 0)
+				return conf_fail(
+				    place, planner->err,
+				    "junction \"%s\": segment \"%s\" rewrites MAC addresses: only "
+				    "a gateway can join it to others",
+				    junction->name, segment->name);
+
 		if (segment->id == 0)
 			return conf_fail(
 			    place, planner->err,

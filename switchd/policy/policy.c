@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "switchd/capture.h"
+#include "switchd/membership.h"
 #include "switchd/policy/conn.h"
 #include "switchd/segment.h"
 
@@ -311,6 +313,36 @@ void policy_segment_gone(struct segment *segment)
 	segment->joints = NULL;
 }
 
+/* ---- mirrors ---- */
+
+static bool may_copy(const struct switchd *sw, const struct segment *from, struct port *to)
+{
+	const struct matrix *matrix = sw->policy->plan.matrix;
+	int one = matrix_domain_find(matrix, from->conf.domain);
+
+	for (struct membership *m = membership_next(to, NULL); m; m = membership_next(to, m)) {
+		int two = matrix_domain_find(matrix, m->segment->conf.domain);
+
+		if (one < 0 || two < 0 ||
+		    matrix_effective(matrix, (size_t)one, (size_t)two) == FLOW_CLOSED)
+			return false;
+	}
+	return true;
+}
+
+bool policy_allows_mirror(const struct switchd *sw, struct port *port,
+			  const struct segment *segment, struct port *to)
+{
+	if (!sw->policy)
+		return true;
+	if (!port)
+		return may_copy(sw, segment, to);
+	for (struct membership *m = membership_next(port, NULL); m; m = membership_next(port, m))
+		if (!may_copy(sw, m->segment, to))
+			return false;
+	return true;
+}
+
 /* ---- connections ---- */
 
 /* What the policy, as it is now, would not let in any more ends. */
@@ -345,6 +377,7 @@ int policy_apply(struct switchd *sw, const struct desired *next)
 	settle_joints(sw, true);
 	sw->policy = policy;
 	destroy(former, policy);
+	capture_policy_changed(sw);
 	if (sw->conns) {
 		size_t ended = conns_sweep(sw->conns, keeps, sw);
 

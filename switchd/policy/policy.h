@@ -67,6 +67,14 @@ void policy_clear(struct switchd *sw);
 struct flow_count *policy_crossing(struct policy *policy, const struct segment *from,
 				   const struct segment *to, struct crossing *crossing);
 
+/*
+ * Whether what passes a port (or, where that is NULL, a segment) may be copied to another
+ * port: a mirror is a flow, too, which nothing holds back. Where there is no policy at all
+ * it may.
+ */
+bool policy_allows_mirror(const struct switchd *sw, struct port *port,
+			  const struct segment *segment, struct port *to);
+
 /* The joint of a segment to another, or NULL. */
 struct joint *policy_joint(const struct segment *from, const struct segment *to);
 

@@ -44,8 +44,8 @@ title() {
 }
 
 GUESTS="alphaA betaA alphaB betaB"
-declare -A ADDRESS=([alphaA]=10.0.0.1 [betaA]=10.0.0.3 [alphaB]=10.0.0.2 [betaB]=10.0.0.4 [alphaA2]=10.0.0.5)
-declare -A MAC=([alphaA]=52:54:00:00:0a:01 [betaA]=52:54:00:00:0b:01
+declare -A ADDRESS=([gammaA]=10.0.0.6 [alphaA]=10.0.0.1 [betaA]=10.0.0.3 [alphaB]=10.0.0.2 [betaB]=10.0.0.4 [alphaA2]=10.0.0.5)
+declare -A MAC=([gammaA]=52:54:00:00:0c:01 [alphaA]=52:54:00:00:0a:01 [betaA]=52:54:00:00:0b:01
 	[alphaB]=52:54:00:00:0a:02 [betaB]=52:54:00:00:0b:02 [alphaA2]=52:54:00:00:0a:03)
 declare -A UPLINK=([hostA]=192.0.2.1 [hostB]=192.0.2.2)
 
@@ -248,6 +248,60 @@ add_guest() {
 	fi
 }
 
+# ---- a third domain ----
+
+# Appended to both configurations.
+gamma() {
+	cat <<'END'
+policy = (
+  { from = "gamma"; to = "alpha"; flow = "controlled"; log = true;
+    allow = ( { filter = "tcp dst port 443"; stateful = true; log = true; },
+              { filter = "arp"; stateful = true; } ); },
+  { from = "alpha"; to = "gamma"; flow = "controlled";
+    allow = ( { filter = "arp"; stateful = true; } ); }
+);
+END
+}
+
+connects() { # FROM TO PORT
+	on "$1" timeout 3 bash -c "exec 3<>/dev/tcp/${ADDRESS[$2]}/$3" 2>/dev/null
+}
+
+third_domain() {
+	local host port file=$LAB/gamma.conf
+	lab_guest gammaA
+	gamma >"$file"
+	for host in hostA hostB; do
+		{
+			sed 's/^segments = (/&\n  { name = "gamma"; id = 3; domain = "gamma";\n    encap = ( { type = "etherip"; uplink = "lan"; group = "239.192.0.3"; } ); },/' \
+				"$LAB/$host.conf"
+			cat "$file"
+		} >"$LAB/$host.new"
+		[ "$host" = hostB ] || sed -i "s/^ports = (/&\n$(port gammaA gamma),/" "$LAB/$host.new"
+		mv "$LAB/$host.new" "$LAB/$host.conf"
+	done
+	echo "  gamma joins, with a guest on host A. What it may ask of alpha stands in both files:"
+	sed 's/^/    | /' "$file"
+	check "both switches take the policy, while everything runs" eval 'ctl hostA reload && ctl hostB reload'
+	lab_address gammaA "${ADDRESS[gammaA]}/24"
+	for port in 443 22; do
+		background alphaB "$PYTHON" -m http.server -b "${ADDRESS[alphaB]}" "$port" >/dev/null 2>&1
+		wait_until 10 eval "on alphaB ss -Hltn 'sport = :$port' 2>/dev/null | finds ."
+	done
+	check "gammaA connects to alphaB, port 443, on the other host" wait_until 10 connects gammaA alphaB 443
+	check_not "gammaA does not connect to port 22" connects gammaA alphaB 22
+	check_not "gammaA does not reach betaA, which is closed to it" lab_ping gammaA "${ADDRESS[betaA]}"
+	echo "  Who decided, in host A's log:"
+	sed -n 's/^switchd info: policy: \(.*443 passes.*\|.*port 22 dropped.*\)/    | \1/p' "$LAB/hostA.log" | awk '!seen[/443/]++'
+	check "the rule that let it pass" finds -E '"gamma" -> "alpha" .out.: tcp .* port 443 passes by rule "tcp dst port 443"' "$LAB/hostA.log"
+	check "no rule for the other" finds -E '"gamma" -> "alpha" .out.: tcp .* port 22 dropped' "$LAB/hostA.log"
+	echo "  switchctl policy matrix:"
+	ctl hostA policy matrix | sed 's/^/    | /'
+	echo "  switchctl policy show, on host A:"
+	ctl hostA policy show | sed 's/^/    | /'
+	check "switchctl policy verify: the pipeline agrees" ctl hostA policy verify
+}
+
 # ---- the shell ----
 
 shell() {
@@ -305,6 +359,8 @@ wire
 title "What the switches learned"
 fdb hostA A hostB B
 fdb hostB B hostA A
+title "A third domain"
+third_domain
 title "How fast"
 add_guest
 speed "inside host A, alphaA to alphaA2    " alphaA alphaA2

@@ -50,6 +50,11 @@ reload() {
 	local host
 	for host in "${hosts[@]}"; do ctl "$host" reload || return; done
 }
+# That state and pipeline say the same on all hosts.
+verified() {
+	local host
+	for host in "${hosts[@]}"; do ctl "$host" policy verify || return; done
+}
 lab_host hostA 192.0.2.1/24
 lab_host hostB 192.0.2.2/24
 lab_host hostC 192.0.2.3/24
@@ -97,6 +102,11 @@ check "the junctions are implied" json "sorted(j['name'] for j in d if j['implie
 	<<<"$(ctl hostB -j junction show)"
 check "what crossed is counted" json "[e['frames'] > 0 for e in d if e['from'] == 'alpha' and e['to'] == 'beta'] == [True]" \
 	<<<"$(ctl hostB -j policy show)"
+
+check "policy verify: the pipeline agrees" verified
+pairs=$(ctl hostB -j policy verify vm4)
+check "what it says of a pair on one host" json "[(e['flow'], e['passes'], e['entry'], e['decided_at'], e['tested']) for e in d if e['to'] == 'vm7'] == [('open', True, 'beta:gamma', 'hostB', True)]" <<<"$pairs"
+check "and of another host" json "('alpha', True, 'beta:alpha', '192.0.2.1') in [(e['to_segment'], e['passes'], e['entry'], e['decided_at']) for e in d]" <<<"$pairs"
 
 # ---- the wire ----
 
@@ -167,14 +177,19 @@ check "alpha is heard in beta" equal "$(heard vm4)" '20 1'
 check "beta is not heard in alpha" equal "$(heard vm1)" '0 0'
 for guest in "${guests[@]}"; do heard "$guest" >/dev/null; done
 check "that is a drop with its reason" eval '[ "$(port_drops hostA vm2 policy_closed)" -ge 20 ]'
+check "policy verify agrees" verified
 
 configure "${both[@]}"
 check "open again" reload
 check "both ways" reaches vm2 "$(v4 vm3)"
+check_not "a mirror across closed domains is refused" ctl hostB mirror add m port vm3 port vm7
+check "one across open domains is not" ctl hostB mirror add m port vm4 port vm7
+lab_expect 'mirror m ends: the flow policy closes what it copies to port vm7'
 configure
 check "closed" reload
 check "at once" unreachable vm2 "$(v4 vm3)"
 check "each domain goes on" reaches vm1 "$(v4 vm3)"
+check "the mirror has ended" equal "$(ctl hostB -j mirror show)" '[]'
 check "there is no junction left" equal "$(ctl hostA -j junction show)" '[]'
 
 # ---- controlled ----
@@ -188,6 +203,7 @@ check "which beta answers, on the same host" reaches vm1 "$(v4 vm2)"
 check "and on another" reaches vm3 "$(v4 vm2)"
 check "and nothing else" unreachable vm2 "$(v4 vm3)"
 check "that is a drop with its reason" eval '[ "$(port_drops hostA vm2 policy_out)" -ge 1 ]'
+check "policy verify agrees" verified
 check "the rule counts" json "[e['rules'][0]['frames'] > 0 and e['rules'][-1]['verdict'] == 'drop' for e in d if e['from'] == 'alpha' and e['to'] == 'beta'] == [True]" \
 	<<<"$(ctl hostA -j policy show)"
 

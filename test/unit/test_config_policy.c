@@ -124,6 +124,123 @@ static const struct {
      "f:4: junction \"j\": key \"foreign\" is for type = \"gateway\""},
 };
 
+/* ---- as a whole ---- */
+
+#define ENTRY(from, to, flow) "{ from = \"" from "\"; to = \"" to "\"; flow = \"" flow "\"; }"
+#define MEANT(from, to)                                                                            \
+	"{ from = \"" from "\"; to = \"" to "\"; flow = \"closed\"; indirect = true; }"
+#define TRUNK                                                                                      \
+	"ports = ( { name = \"t\"; type = \"tap\"; trunk = ( { vid = 1; segment = \"a\"; }, { "    \
+	"vid = 2; "                                                                                \
+	"segment = \"b\"; } ); } );"
+
+static const struct {
+	const char *text, *says; /* NULL: it is fine */
+} wholes[] = {
+    {"policy = ( " ENTRY("alpha", "beta", "open") "," ENTRY("beta", "alpha", "open") " );", NULL},
+    {"policy = ( " ENTRY("alpha", "beta", "open") ",\n" ENTRY("beta", "gamma", "open") " );",
+     "f:5: policy: from \"alpha\" to \"gamma\" is closed, but there is a way: \"alpha\" -> "
+     "\"beta\" "
+     "(policy \"alpha:beta\") -> \"gamma\" (policy \"beta:gamma\"); if that is meant, say "
+     "indirect = true"},
+    {"policy = ( " ENTRY("alpha", "beta", "open") "," ENTRY("beta", "gamma", "open") "," MEANT(
+	 "alpha", "gamma") " );",
+     NULL},
+    /* A guest in two domains is a way. */
+    {"policy = ( " ENTRY("beta", "gamma", "open") "," ENTRY("gamma", "beta", "open") " );\n" TRUNK,
+     "f:5: policy: from \"alpha\" to \"beta\" is closed, but there is a way: \"alpha\" -> \"beta\" "
+     "(port \"t\"); if that is meant, say indirect = true"},
+    {"policy = ( " MEANT("alpha", "beta") "," MEANT("beta", "alpha") " );\n" TRUNK, NULL},
+    {"policy = ( " MEANT("alpha", "beta") "," MEANT("beta", "alpha") "," ENTRY(
+	 "beta", "gamma", "open") " );\n" TRUNK,
+     "f:4: policy: from \"alpha\" to \"gamma\" is closed, but there is a way: \"alpha\" -> "
+     "\"beta\" "
+     "(port \"t\") -> \"gamma\" (policy \"beta:gamma\"); if that is meant, say indirect = true"},
+    /* Who has a port in one of two joined segments carries the other. */
+    {"policy = ( " ENTRY("alpha", "far", "open") " );", NULL},
+    {"policy = ( " ENTRY("far", "alpha",
+			 "open") " );\n"
+				 "ports = ( { name = \"p\"; type = \"tap\"; segment = \"a\"; } );",
+     "f:4: policy \"far:alpha\": port \"p\" is in domain \"alpha\" here, and so a segment of "
+     "domain "
+     "\"far\" has to be: each host with ports in one of two joined segments carries both"},
+    {"policy = ( " ENTRY("far", "alpha",
+			 "open") " );\n"
+				 "junctions = ( { name = \"j\"; segments = [ \"a\", \"elsewhere\" "
+				 "]; at = [ \"x\" ]; } );\n"
+				 "ports = ( { name = \"p\"; type = \"tap\"; segment = \"a\"; } );",
+     NULL},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; at = \"h\"; } );", NULL},
+    {"junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; },\n"
+     " { name = \"k\"; segments = [ \"c\", \"b\", \"a\" ]; } );",
+     "segments \"a\" and \"b\" meet in junction"},
+    {"policy = ( " ENTRY("alpha", "beta",
+			 "open") " );\n"
+				 "junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; } );",
+     NULL},
+};
+
+static void what_is_wrong_as_a_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(wholes) / sizeof(wholes[0]); i++) {
+		struct desired out;
+		struct err err;
+		bool ok = parse(wholes[i].text, &out, &err);
+
+		if (wholes[i].says && (ok || !strstr(err.text, wholes[i].says)))
+			fail_msg("%s\n%s", wholes[i].text, ok ? "accepted" : err.text);
+		else if (!wholes[i].says && !ok)
+			fail_msg("%s\n%s", wholes[i].text, err.text);
+		desired_clear(&out);
+	}
+}
+
+/* ---- what is told ---- */
+
+static char told[1024];
+
+static void tell(const char *text)
+{
+	size_t used = strlen(told);
+
+	(void)snprintf(told + used, sizeof(told) - used, "%s\n", text);
+}
+
+static const char *tellings(const char *text, const char *before)
+{
+	struct desired out, former;
+	struct err err;
+
+	told[0] = '\0';
+	assert_true(parse(text, &out, &err));
+	assert_true(parse(before ? before : "", &former, &err));
+	desired_warn(&out, before ? &former : NULL, tell);
+	desired_clear(&out);
+	desired_clear(&former);
+	return told;
+}
+
+static void what_is_told(void **state)
+{
+	static const char one_way[] = "policy = ( " ENTRY("alpha", "beta", "open") " );";
+	static const char idle[] =
+	    "junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; } );";
+
+	(void)state;
+	assert_string_equal(tellings(one_way, NULL),
+			    "f:4: warning: policy \"alpha:beta\": the flow from \"alpha\" to "
+			    "\"beta\" is open, and nothing lets answers back\n");
+	assert_string_equal(tellings(one_way, one_way), "");
+	assert_string_equal(tellings("policy = ( " ENTRY("alpha", "beta", "open") "," ENTRY(
+					 "beta", "alpha", "open") " );",
+				     NULL),
+			    "");
+	assert_string_equal(tellings(idle, NULL),
+			    "f:4: warning: junction \"j\": segments \"a\" and \"b\" meet, but "
+			    "their domains are closed to each other\n");
+}
+
 static void what_is_refused(void **state)
 {
 	(void)state;
@@ -182,6 +299,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_refused),
 	    cmocka_unit_test(entries),
+	    cmocka_unit_test(what_is_wrong_as_a_whole),
+	    cmocka_unit_test(what_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,8 @@ static void understood(void **state)
 	    {"pol", "policy.show", "{}"},
 	    {"policy check a ''", "policy.check", "{'from':'a','to':''}"},
 	    {"policy matrix --dot", "policy.matrix", "{'dot':true}"},
+	    {"policy verify", "policy.verify", "{}"},
+	    {"policy verify vm1", "policy.verify", "{'port':'vm1'}"},
 	    {"junction", "junction.show", "{}"},
 	    {"mon", "monitor", "{}"},
 	    {"met", "metrics", "{}"},
