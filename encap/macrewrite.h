@@ -32,7 +32,7 @@ struct sock_filter;
 #define MACREWRITE_PROGRAM   900u   /* instructions of a kernel filter */
 #define MACREWRITE_BINDINGS  65536u /* of all subnets on an uplink */
 #define MACREWRITE_SUBNET    8192u  /* of one */
-#define MACREWRITE_HELD	     1024u  /* frames that wait for a binding */
+#define MACREWRITE_HELD	     128u   /* frames that wait for a binding */
 
 struct macrewrite_conf {
 	struct encap_conf common;

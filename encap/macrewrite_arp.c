@@ -19,7 +19,7 @@
 #define LOCAL_ACCOUNT	(1ull << 63) /* of what is asked for among guests here */
 #define QUESTION_MS	5000u	     /* a question is remembered */
 #define RETRY_MS	3000u	     /* what is asked again meanwhile has found nobody */
-#define SAID_PER_SECOND 200u	     /* announcements, and questions about moves */
+#define SAID_PER_SECOND 500u	     /* of each subnet: what others may cause */
 #define LIST_CHUNK	32u
 
 static uint64_t now_of(const struct macrewrite *m)
@@ -231,6 +231,8 @@ static void move_station(struct macrewrite *m, const struct mac *mac, const stru
 	uint32_t cursor = 0;
 	size_t n;
 
+	if (!may_say(m)) /* it takes a walk through all bindings */
+		return;
 	while ((n = neighbours_list(m->link->bindings, m->number, now_of(m), &cursor, list,
 				    LIST_CHUNK)) > 0) {
 		for (size_t i = 0; i < n; i++) {
@@ -478,7 +480,9 @@ static bool wait_for(struct macrewrite *m, struct frame *frame, const struct ipa
 	switch (
 	    neighbours_use(m->link->bindings, m->number, addr, account, frame, &where, now_of(m))) {
 	case NEIGHBOUR_WAIT_ASK:
-		if (local)
+		if (!may_say(m))
+			; /* too many at once: the second question will be the first */
+		else if (local)
 			ask_guests(m, addr, NULL);
 		else
 			ask_back(m, addr, host);
@@ -546,6 +550,7 @@ void macrewrite_to_farm(struct macrewrite_link *link, const struct macrewrite *f
 	list_for_each (&link->encaps, it) {
 		struct macrewrite *m = container_of(it, struct macrewrite, by_link);
 		struct macrewrite_view view;
+		struct eth_header eth;
 		struct frame *copy;
 
 		if (m == from || !m->encap->routed || !mac_equal(&m->farm_group, &from->farm_group))
@@ -555,6 +560,8 @@ void macrewrite_to_farm(struct macrewrite_link *link, const struct macrewrite *f
 			m->encap->stats.rx_drops[REASON_NO_BUFFER]++;
 			continue;
 		}
+		eth = macrewrite_header(from, copy);
+		memcpy(copy->data, &eth, sizeof(eth));
 		/* It passes a gateway, which judges it next. */
 		if (macrewrite_look(copy, &view) == REASON_NONE &&
 		    packet_hop(copy, &view.packet) == REASON_NONE)
