@@ -199,6 +199,11 @@ struct encap_ops {
 	bool (*conflict)(const struct encap_conf *a, int64_t id_a, const struct encap_conf *b,
 			 int64_t id_b);
 
+	/* Calls fn for each address that the segment's gateway is to have, with the length of
+	 * its subnet, where a junction names none. NULL: there are none. */
+	void (*gateways)(const struct encap_conf *conf,
+			 void (*fn)(void *arg, const struct ipprefix *address), void *arg);
+
 	/* Opens what it needs. An uplink that is away is no failure: the backend
 	 * waits for uplink_changed. 0, or negative errno with nothing left open. */
 	int (*open)(struct encap *encap, struct err *err);

@@ -113,6 +113,24 @@ static int macrewrite_check(const struct encap_conf *common, int64_t id, struct 
 	return 0;
 }
 
+static void macrewrite_gateways(const struct encap_conf *common,
+				void (*fn)(void *arg, const struct ipprefix *address), void *arg)
+{
+	const struct macrewrite_conf *conf = conf_of(common);
+	const struct ipaddr *gateway = conf->gateways.items;
+	struct ipprefix prefix[MACREWRITE_PREFIXES];
+	unsigned count = prefixes_of(conf, prefix);
+
+	for (size_t i = 0; i < conf->gateways.count; i++) {
+		for (unsigned j = 0; j < count && j < MACREWRITE_PREFIXES; j++) {
+			const struct ipprefix address = {gateway[i], prefix[j].len};
+
+			if (ipprefix_contains(&prefix[j], &gateway[i]))
+				fn(arg, &address);
+		}
+	}
+}
+
 /* Each with each: prefixes may overlap whatever they begin with. */
 static uint64_t macrewrite_key(const struct encap_conf *conf, int64_t id)
 {
@@ -170,6 +188,7 @@ const struct encap_ops macrewrite_ops = {
     .check = macrewrite_check,
     .key = macrewrite_key,
     .conflict = macrewrite_conflict,
+    .gateways = macrewrite_gateways,
     .open = macrewrite_open,
     .reconf = macrewrite_reconf,
     .uplink_changed = macrewrite_uplink_changed,

@@ -148,6 +148,74 @@ bool config_policy_name(struct desired *desired)
 	return true;
 }
 
+/* A segment of a junction that is being completed. */
+struct completion {
+	struct junction_conf *junction;
+	const char *segment;
+	bool failed;
+};
+
+static void add_gateway(void *arg, const struct ipprefix *address)
+{
+	struct completion *completion = arg;
+	struct conf_list *list = &completion->junction->gateway;
+	struct gateway_conf *grown = realloc(list->items, (list->count + 1) * sizeof(*grown));
+	char text[ADDR_STRLEN];
+
+	if (!grown) {
+		completion->failed = true;
+		return;
+	}
+	list->items = grown;
+	grown[list->count] = (struct gateway_conf){
+	    .head = {.given = 3, /* both of its keys */
+		     .file = completion->junction->head.file,
+		     .line = completion->junction->head.line},
+	    .segment = strdup(completion->segment),
+	    .address = strdup(ipprefix_format(address, text)),
+	};
+	completion->failed |= !grown[list->count].segment || !grown[list->count].address;
+	list->count++;
+}
+
+static bool names_gateway(const struct junction_conf *junction, const char *segment)
+{
+	const struct gateway_conf *gateways = junction->gateway.items;
+
+	for (size_t i = 0; i < junction->gateway.count; i++)
+		if (strcmp(gateways[i].segment, segment) == 0)
+			return true;
+	return false;
+}
+
+bool config_policy_complete(struct desired *desired)
+{
+	struct junction_conf *junctions = desired->junctions.items;
+	bool ok = true;
+
+	for (size_t i = 0; i < desired->junctions.count; i++) {
+		char *const *segments = junctions[i].segments.items;
+
+		for (size_t k = 0; k < junctions[i].segments.count; k++) {
+			struct completion completion = {&junctions[i], segments[k], false};
+			const struct segment_conf *segment = desired_segment(desired, segments[k]);
+
+			if (junctions[i].type != JUNCTION_GATEWAY || !segment ||
+			    names_gateway(&junctions[i], segments[k]))
+				continue;
+			for (size_t n = 0; n < segment->encaps.count; n++) {
+				const struct encap_conf *conf = segment_conf_encap(segment, n);
+				const struct encap_ops *ops = encap_find(conf->type);
+
+				if (ops && ops->gateways)
+					ops->gateways(conf, add_gateway, &completion);
+			}
+			ok &= !completion.failed;
+		}
+	}
+	return ok;
+}
+
 /* ---- Checks ---- */
 
 struct check {

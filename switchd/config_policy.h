@@ -79,6 +79,10 @@ bool junction_conf_is_here(const struct junction_conf *junction, const char *hos
 /* Gives those entries names that have none. false when out of memory. */
 bool config_policy_name(struct desired *desired);
 
+/* Gives gateways of junctions the addresses that encaps of their segments say, where they say
+ * none themselves. false when out of memory. */
+bool config_policy_complete(struct desired *desired);
+
 /* What one object can say of itself, and references. false with a message. */
 bool config_policy_check(const struct desired *desired, struct err *err);
 

@@ -267,6 +267,8 @@ static int put_in_force(struct maker *maker)
 			neighbours_segment_del(all->table, segment->number);
 		side_free(segment->gateway);
 		segment->gateway = side;
+		for (size_t i = 0; i < segment->encap_count; i++)
+			segment->encaps[i]->encap.routed = side && side->here;
 		maker->sides[segment->number] = NULL;
 	}
 	return 0;

@@ -140,20 +140,20 @@ static enum reason deliver(struct pass *p)
 {
 	struct gateway_side *side = p->segment->gateway;
 	struct switchd *sw = side->all->sw;
+	bool group = mac_is_group(&p->packet.eth.dst);
 	const struct fdb_where *where =
-	    mac_is_group(&p->packet.eth.dst)
-		? NULL
-		: fdb_lookup(sw->fdb, p->segment->number, &p->packet.eth.dst, sw->now);
+	    group ? NULL : fdb_lookup(sw->fdb, p->segment->number, &p->packet.eth.dst, sw->now);
 	struct gateway_question question;
 	struct gateway_route *route;
 	struct gateway_ends ends;
 	enum reason reason;
 
-	if (!where) {
+	/* To groups only encaps that are for IP subnets let anything be routed. */
+	if (!where && !(group && p->se->encap.ops->gateways)) {
 		step(p, "gateway", "routed by another host, to nobody who is here");
 		return REASON_NOT_HERE;
 	}
-	if (where->side != FDB_SIDE_LOCAL)
+	if (where && where->side != FDB_SIDE_LOCAL)
 		return REASON_NONE; /* to be relayed, or refused by the split horizon */
 	if (p->frame->tag.tpid || p->packet.tags)
 		return REASON_TAGGED;
@@ -168,8 +168,8 @@ static enum reason deliver(struct pass *p)
 	step(p, "gateway", "routed by another host, from segment %s", route->to->conf.name);
 	question = (struct gateway_question){.route = route,
 					     .inward = true,
-					     .probe = p->trace,
-					     .to = sw->port_by_number[where->port]};
+					     .probe = p->trace || group, /* makes no state */
+					     .to = where ? sw->port_by_number[where->port] : NULL};
 	reason = gateway_decide(p, &question);
 	if (reason != REASON_NONE)
 		return reason;

@@ -95,6 +95,13 @@ ROWS = [
         Row("dot1q-frames-bridge", "60 B frames/s / Linux bridge", frames, "kframes", "dot1q", "vlan"),
         Row("dot1q-rtt-bridge", "round trip / Linux bridge", roundtrip, "rtt_us", "dot1q", "vlan")),
 
+    # The peer is the same switch with both guests in one subnet.
+    *section(
+        "Two hosts, MAC rewriting",
+        Row("farm-tcp", "across subnets: TCP / same segment", tcp, "gbit", "farm-across", "farm", 0.95, 1.0),
+        Row("farm-rtt", "across subnets: round trip / same segment", roundtrip, "rtt_us", "farm-across", "farm"),
+        Row("farm-tcp-dot1q", "TCP / the same as a VLAN", tcp, "gbit", "farm", "dot1q")),
+
     # The peer is the same switch with both guests in one segment.
     *section(
         "One host, between two domains",

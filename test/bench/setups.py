@@ -498,6 +498,38 @@ class SwitchWire(Ours, TwoHosts):
             self.serve(host)
 
 
+class Farm(Ours, TwoHosts):
+    """MAC rewriting: guests on two hosts, in one subnet of a farm or in two with a gateway,
+    which the papers' own prototype needed no routing guest for, either."""
+    mtu = 1500
+
+    def __init__(self, name, across, offload=False):
+        super().__init__(name)
+        self.across = across
+        self.offload = offload
+
+    def address(self, guest):
+        return "10.1.%d.%d" % (guest + 1 if self.across else 1, guest + 1)
+
+    def build(self):
+        hosts, names = self.hosts(), ("alpha", "beta")
+        flows = [entry(from_=one, to=two, flow="open") for one, two in (names, names[::-1])]
+        for number, host in enumerate(hosts):
+            segments = [entry(name=name, domain=name, encap=entries(
+                entry(type="macrewrite", uplink="lan", farm=1, subnet=subnet, gateway="10.1.%d.254" % subnet)))
+                        for subnet, name in enumerate(names, 1)]
+            port = self.tap(number).replace("alpha", names[number if self.across else 0], 1)
+            self.configure(host, uplinks=[entry(name="lan", interface="eth0")], segments=segments, ports=[port],
+                           policy=flows, junctions=[entry(name="farm", segments='[ "alpha", "beta" ]', type="gateway")])
+        for host in hosts:
+            self.serve(host)
+
+    def join(self, number):
+        super().join(number)
+        lab.command("ip", "-n", self.guests[number], "route", "add", "default", "via",
+                    "10.1.%d.254" % (number + 1 if self.across else 1))
+
+
 class SwitchMany(Ours, Setup):
     """Many segments, each with an encap, many ports, and many addresses at the two
     guests' ports, learned from their frames."""
@@ -639,6 +671,8 @@ SETUPS = {
     "dot1q": lambda name: SwitchWire(name, DOT1Q, mtu=1500),
     "dot1q-offload": lambda name: SwitchWire(name, DOT1Q, offload=True, mtu=1500),
     "vlan": BridgeVlan,
+    "farm": lambda name: Farm(name, False),
+    "farm-across": lambda name: Farm(name, True),
     "pure": Pure,
     "qemu-netdev": lambda name: Attachments(name, "netdev"),
     "qemu-bridge": lambda name: Attachments(name, "bridge"),

@@ -659,6 +659,7 @@ static void examples(void **state)
 			fail_msg("%s", err.text);
 		json_decref(json);
 		assert_true(config_policy_name(&b)); /* of those that have none */
+		assert_true(config_policy_complete(&b));
 		for (const struct conf_key *key = desired_schema.keys; key->name; key++)
 			if (conf_given(&desired_schema, &a, key->name))
 				assert_true(conf_key_equal(&desired_schema, &a, &b, key->name));
