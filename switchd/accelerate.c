@@ -319,17 +319,18 @@ static void shut(int *fd)
 	*fd = -1;
 }
 
-/* In the order in which nothing gets astray: no packet is stripped when the filter goes. */
+/* The XDP program goes last, which strips nothing any more: until then no other process,
+ * such as a successor, can come and take the filter and its qdisc for its own. */
 static void detach(struct accelerator *a)
 {
 	a->uplink->view.accel = NULL;
 	accel_close(a->accel);
 	a->accel = NULL;
 	a->sends = a->receives = false;
-	shut(&a->link);
 	if (a->filtered)
 		(void)remove_filter(a->uplink->sw, a->ifindex, false);
 	a->filtered = false;
+	shut(&a->link);
 	for (unsigned i = 0; i < 3; i++)
 		shut(&a->program[i]);
 	if (a->shared)
