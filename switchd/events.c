@@ -143,6 +143,17 @@ void event_uplink(const struct uplink *uplink)
 	ctl_publish(uplink->sw->control, json);
 }
 
+void event_policy(struct switchd *sw, size_t ended)
+{
+	json_t *json;
+
+	if (!listened(sw))
+		return;
+	json = event_new("policy");
+	json_object_set_new(json, "ended", json_integer((json_int_t)ended));
+	ctl_publish(sw->control, json);
+}
+
 void event_reload(struct switchd *sw, const char *error)
 {
 	json_t *json;

@@ -20,6 +20,9 @@ void event_connections(struct switchd *sw, uint64_t evicted);
 void event_relay(const struct segment *segment);
 void event_uplink(const struct uplink *uplink);
 
+/* `ended` connections are not let in any more. */
+void event_policy(struct switchd *sw, size_t ended);
+
 /* `error` NULL: it succeeded. */
 void event_reload(struct switchd *sw, const char *error);
 

@@ -10,6 +10,7 @@
 #include "switchd/accelerate.h"
 #include "switchd/control.h"
 #include "switchd/policy/conn.h"
+#include "switchd/policy/policy.h"
 #include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/relay.h"
@@ -293,6 +294,28 @@ static void connections(const struct switchd *sw, FILE *out, size_t k)
 	plain(out, names[k], values[k]);
 }
 
+/* The k-th of the figures of flows between domains. */
+static void flows(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const char *const names[] = {"flow_frames_total", "flow_bytes_total",
+					    "flow_refused_total"};
+	static const char *const helps[] = {"Frames that have crossed between domains.",
+					    "Bytes of these.", "Frames that were not let across."};
+	const struct matrix *matrix = sw->policy ? sw->policy->plan.matrix : NULL;
+	struct labels labels;
+
+	head(out, names[k], "counter", helps[k]);
+	for (size_t i = 0; matrix && i < matrix_flow_count(matrix); i++) {
+		const struct matrix_flow *flow = matrix_flow_at(matrix, i);
+		const struct flow_count *count = &sw->policy->flows[i].count;
+		const uint64_t values[] = {count->frames, count->bytes, count->refused};
+
+		(void)snprintf(labels.text, sizeof(labels.text), "from=\"%s\",to=\"%s\"",
+			       matrix_domain(matrix, flow->from), matrix_domain(matrix, flow->to));
+		sample(out, names[k], &labels, values[k]);
+	}
+}
+
 static void pdus(void *arg, const char *uplink, const char *protocol, const char *result,
 		 uint64_t count)
 {
@@ -419,7 +442,7 @@ static const struct {
 } steps[] = {
     {process, 1},   {states, 1},      {place_counter, COUNTERS}, {bypassed, 1},
     {all_drops, 1}, {segments, 6},    {control_pdus, 1},	 {rings, RING_METRICS},
-    {relays, 4},    {connections, 6}, {accelerators, 2},
+    {relays, 4},    {connections, 6}, {accelerators, 2},	 {flows, 3},
 };
 
 char *metrics_step(const struct switchd *sw, unsigned step)

@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "switchd/capture.h"
+#include "switchd/events.h"
 #include "switchd/membership.h"
 #include "switchd/policy/conn.h"
 #include "switchd/segment.h"
@@ -300,7 +301,7 @@ void policy_segment_gone(struct segment *segment)
 	for (size_t i = 0; joints && i < joints->count; i++) {
 		struct joints *other = joints->at[i].to->joints;
 
-		for (size_t k = 0; k < other->count; k++) {
+		for (size_t k = 0; other && k < other->count; k++) {
 			if (other->at[k].to != segment)
 				continue;
 			other->count--;
@@ -361,8 +362,11 @@ static bool keeps(void *arg, const struct conn_info *info)
 
 int policy_apply(struct switchd *sw, const struct desired *next)
 {
+	bool changed = !conf_key_equal(&desired_schema, &sw->desired, next, "policy") ||
+		       !conf_key_equal(&desired_schema, &sw->desired, next, "junctions");
 	struct policy *former = sw->policy;
 	struct policy *policy;
+	size_t ended;
 
 	if (!former && next->policy.count == 0 && next->junctions.count == 0)
 		return 0;
@@ -378,13 +382,11 @@ int policy_apply(struct switchd *sw, const struct desired *next)
 	sw->policy = policy;
 	destroy(former, policy);
 	capture_policy_changed(sw);
-	if (sw->conns) {
-		size_t ended = conns_sweep(sw->conns, keeps, sw);
-
-		if (ended)
-			log_info("%zu connections end that the policy does not let in any more",
-				 ended);
-	}
+	ended = conns_sweep(sw->conns, keeps, sw);
+	if (ended)
+		log_info("%zu connections end that the policy does not let in any more", ended);
+	if (changed)
+		event_policy(sw, ended);
 	return 0;
 }
 
