@@ -174,6 +174,7 @@ void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	const struct policy_flow *live;
 	enum flow out, in;
 	char why[600] = "";
+	size_t used;
 
 	if (!from || !to) {
 		ctl_fail(conn, "\"from\" and \"to\" are needed");
@@ -196,7 +197,8 @@ void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	} else {
 		tell_half(why, sizeof(why), flow ? &flow->half[MATRIX_OUT] : NULL, from, to,
 			  MATRIX_OUT);
-		(void)strcat(why, "; ");
+		used = strlen(why);
+		(void)snprintf(why + used, sizeof(why) - used, "; ");
 		tell_half(why, sizeof(why), flow ? &flow->half[MATRIX_IN] : NULL, from, to,
 			  MATRIX_IN);
 	}
