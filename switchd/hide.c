@@ -44,7 +44,7 @@ int hide_put(struct rtnl *rtnl, unsigned ifindex, uint32_t instance,
 	struct tc_filter filter = filter_on(ifindex, instance);
 	struct sock_filter code[TC_PROGRAM_MAX];
 	struct err said = {""};
-	struct tc_seen seen;
+	struct tc_seen seen = {false, 0, 0, 0, 0};
 	bool added = false;
 	int ret;
 
@@ -72,7 +72,7 @@ int hide_put(struct rtnl *rtnl, unsigned ifindex, uint32_t instance,
 void hide_end(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
 {
 	struct tc_filter filter = filter_on(ifindex, instance);
-	struct tc_seen seen, other = {false, 0, 0, 0, 0};
+	struct tc_seen seen = {false, 0, 0, 0, 0}, other = seen;
 
 	if (tc_look_for(rtnl, &filter, &seen) < 0 || !seen.found)
 		return;
@@ -92,7 +92,7 @@ void hide_recover(struct rtnl *rtnl, uint32_t instance, hide_used_fn *used, void
 		log_warn("interfaces cannot be listed: what was left behind may stay");
 	for (size_t i = 0; i < list.count; i++) {
 		struct tc_filter filter = filter_on(list.ifindex[i], instance);
-		struct tc_seen seen;
+		struct tc_seen seen = {false, 0, 0, 0, 0};
 
 		if (used(arg, list.ifindex[i]) || tc_look_for(rtnl, &filter, &seen) < 0 ||
 		    !seen.found)

@@ -172,6 +172,11 @@ check "a broadcast stays in the subnet" heard vm1 255.255.255.255 64 vm3 vm5
 
 # ---- the end ----
 
+# shellcheck source=SCRIPTDIR/takeovers.sh
+. "$(dirname "$0")/takeovers.sh"
+takes_over hostA "a successor takes over"
+check "the host goes on to hear of no farm" grep -q bpf <<<"$(on hostA tc filter show dev eth0 ingress)"
+check "its guests are reached" reaches vm3 "$(v4 vm1)"
 lab_stop hostA
 check "at the end the interface is what it was" equal "$(on hostA tc qdisc show dev eth0)" "$tc_before"
 lab_start hostA
