@@ -67,6 +67,7 @@ done
 background peer "$PYTHON" "$LAB_TOP/test/net/vlan.py" member eth0 02:00:00:00:00:99 10.0.0.99 102 >"$LAB/member"
 wait_until 10 grep -q ready "$LAB/member"
 check "a plain station of the VLAN answers a guest of the other LAN" reaches vm4 10.0.0.99
+sleep 1.5 # for a beacon
 capture_end "$wire"
 check "a guest of the other LAN comes in EtherIP" \
 	[ "$(fields "$LAB/lan1.pcap" "ip.proto == 97 && eth.src == $(mac vm4)" frame.number | wc -l)" -ge 1 ]
@@ -106,13 +107,18 @@ capture lan1 to-r1 "$LAB/clamp.pcap"
 clamp=$LAB_LAST
 bulk() { # FROM TO
 	on "$1" "$PYTHON" - "$(v4 "$2")" <<'END'
-import socket, sys
+import socket, sys, threading
 with socket.create_connection((sys.argv[1], 5000), timeout=20) as conn:
     left = 4_000_000
-    conn.sendall(bytes(left))
-    conn.shutdown(socket.SHUT_WR)
+    # Beside the reading: an echo that nobody reads fills all buffers, and then nobody goes on.
+    def send():
+        conn.sendall(bytes(4_000_000))
+        conn.shutdown(socket.SHUT_WR)
+    sender = threading.Thread(target=send)
+    sender.start()
     while left and (data := conn.recv(1 << 20)):
         left -= len(data)
+    sender.join()
 sys.exit(left != 0)
 END
 }
