@@ -25,12 +25,12 @@ meant=(
 )
 both=("$(flow alpha beta open)" "$(flow beta alpha open)" "${meant[@]}")
 config() { # HOST NUMBER POLICY-ENTRY...
-	local host=$1 ports=${PORTS[$1]} entry vms=()
+	local host=$1 entries=${PORTS[$1]} entry vms=()
 	uplink "192.0.2.$2"
 	shift 2
 	list segments "$(segment alpha 1 "$(etherip 239.192.0.1)")" \
 		"$(segment beta 2 "$(etherip 239.192.0.2)")" "$(segment gamma 3 "$(etherip 239.192.0.3)")"
-	for entry in $ports; do
+	for entry in $entries; do
 		vms+=("$(tap "${entry%:*}" "${entry#*:}")")
 	done
 	list ports "${vms[@]}"
