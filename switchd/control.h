@@ -15,6 +15,11 @@ void control_request(void *arg, struct ctl_conn *conn, const char *command, json
 
 /* ---- control_show.c: objects as JSON; each answers the request itself ---- */
 
+/* The segment that a request names, or NULL if it names none. false: there is none of that
+ * name, and the request has failed. */
+bool control_asked_segment(const struct switchd *sw, struct ctl_conn *conn, json_t *args,
+			   const struct segment **segment);
+
 void control_show_status(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_ports(struct switchd *sw, struct ctl_conn *conn, json_t *args);
 void control_show_segments(struct switchd *sw, struct ctl_conn *conn, json_t *args);

@@ -64,14 +64,11 @@ static bool next(void *state, struct ctl_conn *conn)
 
 void control_show_bindings(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	const char *name = json_string_value(json_object_get(args, "segment"));
-	const struct segment *segment = name ? switchd_segment(sw, name) : NULL;
+	const struct segment *segment;
 	struct walk *walk;
 
-	if (name && !segment) {
-		ctl_fail(conn, "there is no segment \"%s\"", name);
+	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
-	}
 	walk = calloc(1, sizeof(*walk));
 	if (!walk) {
 		ctl_fail(conn, "out of memory");

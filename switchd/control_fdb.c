@@ -135,14 +135,11 @@ static void find_places(struct fdb_walk *walk)
 
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	const char *name = json_string_value(json_object_get(args, "segment"));
-	const struct segment *segment = name ? switchd_segment(sw, name) : NULL;
+	const struct segment *segment;
 	struct fdb_walk *walk;
 
-	if (name && !segment) {
-		ctl_fail(conn, "there is no segment \"%s\"", name);
+	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
-	}
 	walk = calloc(1, sizeof(*walk));
 	if (!walk) {
 		ctl_fail(conn, "out of memory");

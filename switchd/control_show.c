@@ -523,17 +523,27 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 	return false;
 }
 
+bool control_asked_segment(const struct switchd *sw, struct ctl_conn *conn, json_t *args,
+			   const struct segment **segment)
+{
+	const char *name = json_string_value(json_object_get(args, "segment"));
+
+	*segment = name ? switchd_segment(sw, name) : NULL;
+	if (!name || *segment)
+		return true;
+	ctl_fail(conn, "there is no segment \"%s\"", name);
+	return false;
+}
+
 /* Walks all segments, or the one that the request names, a step for each. */
 static void walk_segments(struct switchd *sw, struct ctl_conn *conn, json_t *args,
 			  bool (*next)(void *state, struct ctl_conn *conn))
 {
-	const char *only = json_string_value(json_object_get(args, "segment"));
+	const struct segment *only;
 	struct walk *walk;
 
-	if (only && !switchd_segment(sw, only)) {
-		ctl_fail(conn, "there is no segment \"%s\"", only);
+	if (!control_asked_segment(sw, conn, args, &only))
 		return;
-	}
 	walk = calloc(1, sizeof(*walk));
 	if (walk)
 		walk->names = calloc(list_length(&sw->segments) + 1, sizeof(char *));
@@ -547,7 +557,7 @@ static void walk_segments(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	list_for_each (&sw->segments, it) {
 		const char *name = segment_name_at(it);
 
-		if (only && strcmp(only, name) != 0)
+		if (only && strcmp(only->conf.name, name) != 0)
 			continue;
 		walk->names[walk->count] = strdup(name);
 		if (!walk->names[walk->count]) {
