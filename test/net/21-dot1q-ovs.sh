@@ -12,40 +12,17 @@
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
-for program in ovs-vswitchd ovsdb-server ovsdb-tool ovs-vsctl; do
-	command -v "$program" >/dev/null || lab_skip "there is no $program (package openvswitch-switch)"
-done
+# shellcheck source=SCRIPTDIR/ovs.sh
+. "$(dirname "$0")/ovs.sh"
+ovs_needed
 lab_begin "$@"
 vlan=$LAB_TOP/test/net/vlan.py
-schema=/usr/share/openvswitch/vswitch.ovsschema
-[ -r "$schema" ] || lab_skip "there is no $schema"
 
 # ---- the switch ----
 
 lab_netns ovs
-export OVS_RUNDIR=$LAB/ovs OVS_LOGDIR=$LAB/ovs OVS_DBDIR=$LAB/ovs OVS_SYSCONFDIR=$LAB/ovs
-mkdir "$LAB/ovs"
-ovsdb-tool create "$LAB/ovs/conf.db" "$schema"
-background ovs ovsdb-server "$LAB/ovs/conf.db" --remote="punix:$LAB/ovs/db.sock" -vconsole:off
-wait_until 10 test -S "$LAB/ovs/db.sock" || lab_die "ovsdb-server does not start"
-vsctl() {
-	timeout 20 ovs-vsctl --db="unix:$LAB/ovs/db.sock" "$@"
-}
-vsctl --no-wait init
-background ovs ovs-vswitchd "unix:$LAB/ovs/db.sock" --disable-system -vconsole:off
-vsctl add-br br0 -- set bridge br0 datapath_type=netdev || lab_die "ovs-vswitchd does not start"
-
-# A cable from a namespace's eth0 to a port of the switch. Open vSwitch's userspace
-# datapath neither cuts superframes nor finishes checksums.
-cable() { # WHERE PORT-SETTINGS...
-	local where=$1
-	shift
-	ip link add eth0 netns "$where" type veth peer name "to-$where" netns ovs
-	on ovs ip link set "to-$where" up
-	on ovs ethtool -K "to-$where" tx off tso off gso off gro off >/dev/null 2>&1 || :
-	on "$where" ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1 || :
-	vsctl add-port br0 "to-$where" -- set port "to-$where" "$@"
-}
+ovs_start ovs
+ovs_bridge br0
 
 # ---- the hosts ----
 
@@ -64,11 +41,11 @@ lab_host hostB 192.0.2.2/24
 lab_guest vm1 vm2 vm3 vm4 vm5 vm6 plain1 plain2 plain3
 vsctl set Open_vSwitch . other_config:vlan-limit=2
 # Native 1: the hosts' own untagged traffic is a VLAN of the switch, too.
-cable hostA vlan_mode=native-untagged tag=1 'trunks=[1,102,103,200]'
-cable hostB vlan_mode=native-untagged tag=1 'trunks=[1,102,103,200]'
-cable plain1 tag=102
-cable plain2 tag=103
-cable plain3 vlan_mode=native-untagged tag=102 'trunks=[102,103]'
+ovs_cable hostA vlan_mode=native-untagged tag=1 'trunks=[1,102,103,200]'
+ovs_cable hostB vlan_mode=native-untagged tag=1 'trunks=[1,102,103,200]'
+ovs_cable plain1 tag=102
+ovs_cable plain2 tag=103
+ovs_cable plain3 vlan_mode=native-untagged tag=102 'trunks=[102,103]'
 for host in hostA hostB; do lab_raise "$host"; done
 # The guests that are on the switch itself have numbers of their own.
 for n in 1 2 3; do

@@ -11,18 +11,17 @@
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
-for program in ovsdb-tool ovsdb-server ovs-vswitchd ovs-vsctl ovs-appctl; do
-	command -v "$program" >/dev/null || lab_skip "there is no $program (Debian: openvswitch-switch)"
-done
+# shellcheck source=SCRIPTDIR/ovs.sh
+. "$(dirname "$0")/ovs.sh"
+ovs_needed
 lab_begin "$@"
 
 lab_host hostA 192.0.2.1/24
 lab_host hostB
 lab_guest vm1 vm2 vm3 vm4
 lab_wire hostA hostB
-# A NIC cuts what leaves through it; a veth hands it over whole to what reads at its other
-# end, and this datapath takes no such thing.
-on hostA ethtool -K eth0 tx off tso off gso off tx-udp-segmentation off >/dev/null 2>&1 || :
+# A NIC cuts what leaves through it; a veth hands it over whole to what reads at its other end.
+ovs_plain hostA eth0
 segment_of() { # NAME VNI
 	printf '{ name = "%s"; encap = ( { type = "vxlan"; uplink = "lan"; vni = %s; peers = "192.0.2.2"; } ); }' "$1" "$2"
 }
@@ -36,34 +35,20 @@ address vm1 vm2
 
 # ---- Open vSwitch ----
 
-export OVS_RUNDIR=$LAB/ovs OVS_LOGDIR=$LAB/ovs OVS_DBDIR=$LAB/ovs
-mkdir "$OVS_RUNDIR"
-vsctl() {
-	timeout 20 ovs-vsctl --db="unix:$OVS_RUNDIR/db.sock" "$@"
-}
-serves() {
-	[ -S "$OVS_RUNDIR/db.sock" ]
-}
-ovsdb-tool create "$OVS_DBDIR/conf.db" /usr/share/openvswitch/vswitch.ovsschema
-background hostB ovsdb-server --remote="punix:$OVS_RUNDIR/db.sock" --log-file="$OVS_LOGDIR/db.log" -vconsole:off "$OVS_DBDIR/conf.db" 2>"$LAB/ovs/db.err"
-wait_until 10 serves || lab_die "ovsdb-server does not start"
-vsctl --no-wait init
-background hostB ovs-vswitchd --log-file="$OVS_LOGDIR/ovs.log" -vconsole:off --unixctl="$OVS_RUNDIR/ctl" \
-	"unix:$OVS_RUNDIR/db.sock" 2>"$LAB/ovs/ovs.err"
-vsctl add-br br-phy -- set bridge br-phy datapath_type=netdev fail-mode=standalone -- add-port br-phy eth0 ||
-	lab_die "$(tail -n 20 "$OVS_LOGDIR/ovs.log")"
+ovs_start hostB
+ovs_bridge br-phy
+vsctl add-port br-phy eth0
 on hostB ip addr add 192.0.2.2/24 dev br-phy
 on hostB ip link set br-phy up
 member() { # SEGMENT VNI GUEST
 	ip link add "to-$3" netns hostB type veth peer name eth0 netns "$3"
 	on hostB ip link set "to-$3" up
 	on "$3" ip link set eth0 address "$(mac "$3")" mtu 1450 up
-	# What the datapath in user space gets of a veth it does not finish.
-	on "$3" ethtool -K eth0 tx off tso off gso off >/dev/null 2>&1 || :
+	ovs_plain "$3" eth0
 	on "$3" ip addr add "$(v4 "$3")/24" dev eth0
 	on "$3" ip addr add "$(v6 "$3")/64" dev eth0 nodad
-	vsctl add-br "br-$1" -- set bridge "br-$1" datapath_type=netdev fail-mode=standalone -- \
-		add-port "br-$1" "to-$3" -- add-port "br-$1" "vx-$1" -- \
+	ovs_bridge "br-$1"
+	vsctl add-port "br-$1" "to-$3" -- add-port "br-$1" "vx-$1" -- \
 		set interface "vx-$1" type=vxlan options:remote_ip=192.0.2.1 options:key="$2"
 }
 member alpha 5001 vm3

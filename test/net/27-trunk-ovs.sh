@@ -10,12 +10,10 @@
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
-for program in ovs-vswitchd ovsdb-server ovsdb-tool ovs-vsctl; do
-	command -v "$program" >/dev/null || lab_skip "there is no $program (package openvswitch-switch)"
-done
+# shellcheck source=SCRIPTDIR/ovs.sh
+. "$(dirname "$0")/ovs.sh"
+ovs_needed
 lab_begin "$@"
-schema=/usr/share/openvswitch/vswitch.ovsschema
-[ -r "$schema" ] || lab_skip "there is no $schema"
 
 lab_host hostA
 lab_guest router vm1 vm2 vm3
@@ -33,26 +31,16 @@ for guest in vm1 vm2 vm3; do
 	n=$((n + 1))
 	lab_address "$guest" "10.$n.0.1/24"
 	on "$guest" ip route add default via "10.$n.0.254"
-	# Open vSwitch's userspace datapath neither cuts superframes nor finishes checksums.
-	on "$guest" ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1 || :
+	ovs_plain "$guest" eth0
 done
 
-export OVS_RUNDIR=$LAB/ovs OVS_LOGDIR=$LAB/ovs OVS_DBDIR=$LAB/ovs OVS_SYSCONFDIR=$LAB/ovs
-mkdir "$LAB/ovs"
-ovsdb-tool create "$LAB/ovs/conf.db" "$schema"
-background router ovsdb-server "$LAB/ovs/conf.db" --remote="punix:$LAB/ovs/db.sock" -vconsole:off
-wait_until 10 test -S "$LAB/ovs/db.sock" || lab_die "ovsdb-server does not start"
-vsctl() {
-	timeout 20 ovs-vsctl --db="unix:$LAB/ovs/db.sock" "$@"
-}
-vsctl --no-wait init
-background router ovs-vswitchd "unix:$LAB/ovs/db.sock" --disable-system -vconsole:off
-vsctl add-br br0 -- set bridge br0 datapath_type=netdev || lab_die "ovs-vswitchd does not start"
+ovs_start router
+ovs_bridge br0
 vsctl add-port br0 eth0 -- set port eth0 vlan_mode=native-untagged tag=1 'trunks=[1,101,102,103]'
 internal() { # NAME VID ADDRESS
 	vsctl add-port br0 "$1" -- set interface "$1" type=internal -- set port "$1" tag="$2"
 	wait_until 10 on router ip link show "$1" >/dev/null 2>&1 || lab_die "there is no $1"
-	on router ethtool -K "$1" tx off tso off gso off gro off >/dev/null 2>&1 || :
+	ovs_plain router "$1"
 	on router ip addr add "$3/24" dev "$1"
 	on router ip link set "$1" up
 }

@@ -13,42 +13,22 @@
 
 # shellcheck source=SCRIPTDIR/gateway.sh
 . "$(dirname "$0")/gateway.sh"
-for program in ovs-vswitchd ovsdb-server ovsdb-tool ovs-vsctl; do
-	command -v "$program" >/dev/null || lab_skip "there is no $program (package openvswitch-switch)"
-done
+# shellcheck source=SCRIPTDIR/ovs.sh
+. "$(dirname "$0")/ovs.sh"
+ovs_needed
 lab_begin "$@"
-schema=/usr/share/openvswitch/vswitch.ovsschema
-[ -r "$schema" ] || lab_skip "there is no $schema"
 
 lab_netns ovs
-export OVS_RUNDIR=$LAB/ovs OVS_LOGDIR=$LAB/ovs OVS_DBDIR=$LAB/ovs OVS_SYSCONFDIR=$LAB/ovs
-mkdir "$LAB/ovs"
-ovsdb-tool create "$LAB/ovs/conf.db" "$schema"
-background ovs ovsdb-server "$LAB/ovs/conf.db" --remote="punix:$LAB/ovs/db.sock" -vconsole:off
-wait_until 10 test -S "$LAB/ovs/db.sock" || lab_die "ovsdb-server does not start"
-vsctl() {
-	timeout 20 ovs-vsctl --db="unix:$LAB/ovs/db.sock" "$@"
-}
-vsctl --no-wait init
-background ovs ovs-vswitchd "unix:$LAB/ovs/db.sock" --disable-system -vconsole:off
-vsctl add-br br0 -- set bridge br0 datapath_type=netdev || lab_die "ovs-vswitchd does not start"
-cable() { # WHERE PORT-SETTINGS...
-	local where=$1
-	shift
-	ip link add eth0 netns "$where" type veth peer name "to-$where" netns ovs
-	on ovs ip link set "to-$where" up
-	on ovs ethtool -K "to-$where" tx off tso off gso off gro off >/dev/null 2>&1 || :
-	on "$where" ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1 || :
-	vsctl add-port br0 "to-$where" -- set port "to-$where" "$@"
-}
+ovs_start ovs
+ovs_bridge br0
 
 IN=([vm1]=alpha [vm2]=beta [vm3]=alpha [vm4]=beta [plain9]=alpha)
 lab_host hostA
 lab_host hostB
 lab_guest vm1 vm2 vm3 vm4 plain9
-cable hostA vlan_mode=trunk trunks=101,102
-cable hostB vlan_mode=trunk trunks=101,102
-cable plain9 vlan_mode=access tag=101
+ovs_cable hostA vlan_mode=trunk trunks=101,102
+ovs_cable hostB vlan_mode=trunk trunks=101,102
+ovs_cable plain9 vlan_mode=access tag=101
 lab_raise hostA
 lab_raise hostB
 on plain9 ip link set eth0 up
