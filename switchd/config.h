@@ -90,6 +90,8 @@ struct port_conf {
 	struct conf_list addresses; /* of struct ipprefix; empty: any */
 	struct guard_conf guard;
 	bool isolated;
+	char *guest;   /* the machine that it is a port of; NULL: see machine_of_port() */
+	bool indirect; /* what that machine carries from or to this port is meant */
 };
 
 struct desired {

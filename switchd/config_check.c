@@ -579,50 +579,6 @@ int desired_check(struct desired *desired, struct err *err)
 
 /* ---- What is allowed, and said ---- */
 
-static const char *domain_of(const struct desired *desired, const char *segment)
-{
-	return desired_segment(desired, segment)->domain;
-}
-
-/* Appends a domain's name with what comes in front of it. */
-static void name_domain(char *text, size_t size, const char *before, const char *domain)
-{
-	size_t used = strlen(text);
-
-	if (*domain)
-		(void)snprintf(text + used, size - used, "%sdomain \"%s\"", before, domain);
-	else
-		(void)snprintf(text + used, size - used, "%sthe default domain", before);
-}
-
-/* The domains that a port's guest is in, if they are several. */
-static bool joined_domains(const struct desired *desired, const struct port_conf *port, char *text,
-			   size_t size)
-{
-	const struct trunk_conf *trunk = port->trunk.items;
-	const char *untagged = port_conf_untagged(port);
-	const char *first, *second = NULL;
-
-	if (port->trunk.count == 0)
-		return false;
-	first = domain_of(desired, untagged ? untagged : trunk[0].segment);
-	text[0] = '\0';
-	for (size_t i = 0; i < port->trunk.count; i++) {
-		const char *domain = domain_of(desired, trunk[i].segment);
-
-		if (strcmp(domain, first) == 0 || (second && strcmp(domain, second) == 0))
-			continue;
-		if (second) {
-			(void)snprintf(text + strlen(text), size - strlen(text), " and others");
-			return true;
-		}
-		second = domain;
-		name_domain(text, size, "", first);
-		name_domain(text, size, " and ", second);
-	}
-	return second != NULL;
-}
-
 /* A WAN that is a group which no router passes on, or NULL. */
 static const struct encap_conf *local_wan(const struct segment_conf *segment)
 {
@@ -683,27 +639,6 @@ static void warn_of_relays(const struct desired *desired, const struct desired *
 void desired_warn(const struct desired *desired, const struct desired *former,
 		  void (*tell)(const char *text))
 {
-	char now[200], before[200];
-
 	warn_of_relays(desired, former, tell);
-	if (!former || !conf_key_equal(&desired_schema, desired, former, "policy") ||
-	    !conf_key_equal(&desired_schema, desired, former, "junctions"))
-		plan_warn(desired, tell);
-	for (size_t i = 0; i < desired->ports.count; i++) {
-		const struct port_conf *port = desired_port_at(desired, i), *was;
-		struct err said = {""};
-
-		if (!joined_domains(desired, port, now, sizeof(now)))
-			continue;
-		was = former ? desired_port(former, port->name) : NULL;
-		if (was && joined_domains(former, was, before, sizeof(before)) &&
-		    strcmp(now, before) == 0)
-			continue;
-		(void)conf_fail(
-		    port, &said,
-		    "warning: port \"%s\" joins %s: its guest may carry anything between "
-		    "them, whatever the flow policy says",
-		    port->name, now);
-		tell(said.text);
-	}
+	plan_warn(desired, former, tell);
 }

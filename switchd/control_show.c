@@ -216,8 +216,8 @@ static void show_guards(json_t *object, const struct guard_conf *guard)
 static json_t *port_json(const struct port *port)
 {
 	/* Shown where they were given. */
-	static const char *const restrictions[] = {"macs", "addresses", "isolated", "trunk",
-						   "domain"};
+	static const char *const restrictions[] = {"macs",   "addresses", "isolated", "trunk",
+						   "domain", "guest",	  "indirect"};
 	const char *untagged = port_conf_untagged(port->conf);
 	json_t *object = json_object();
 

@@ -157,7 +157,7 @@ static const char *const port_keys[] = {
     "macs",	"addresses", "isolated",  "interface",	"take",	      "path",	  "local",
     "remote",	"mode",	     "group",	  "guard.arp",	"guard.dhcp", "guard.ra", "guard.mac",
     "guard.ip", "trunk",     "native",	  "domain",	"ifindex",    "owner",	  "connect",
-    "number",	"mgmt",	     "mgmt_mode", "mgmt_group", NULL};
+    "number",	"mgmt",	     "mgmt_mode", "mgmt_group", "guest",      "indirect", NULL};
 
 static const char *const segment_keys[] = {"id",	   "domain",   "ageing",   "fdb_max",
 					   "fdb_port_max", "tags",     "reserved", "isolated",

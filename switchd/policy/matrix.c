@@ -455,3 +455,17 @@ bool matrix_check_indirect(const struct matrix *matrix, struct err *err)
 	free(edges);
 	return ok;
 }
+
+bool matrix_allows_way(struct matrix *matrix, size_t from, size_t to)
+{
+	const struct conf_head nowhere = {.file = NULL};
+	struct err err;
+	bool ok;
+
+	if (matrix_effective(matrix, from, to) == FLOW_CLOSED ||
+	    !matrix_join(matrix, from, to, &nowhere, "mirror", ""))
+		return false;
+	ok = matrix_check_indirect(matrix, &err);
+	matrix->joined_count--;
+	return ok;
+}

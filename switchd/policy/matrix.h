@@ -66,6 +66,12 @@ bool matrix_join(struct matrix *matrix, size_t from, size_t to, const void *obje
 		 const char *what, const char *name);
 
 /*
+ * Whether one more way from a domain to another, which nothing holds back, is allowed: the flow
+ * is not closed, and no others that are closed are joined then. false when out of memory.
+ */
+bool matrix_allows_way(struct matrix *matrix, size_t from, size_t to);
+
+/*
  * Whether two domains that are closed are joined all the same, through others, by
  * flows that nothing holds back. false then, with the path in err.
  */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/names.h"
+#include "switchd/policy/machines.h"
 
 /* What is known of a domain while a plan is made. */
 struct domain {
@@ -46,40 +47,42 @@ static size_t domain_of(const struct planner *planner, const struct segment_conf
 
 /* ---- Guests in several domains ---- */
 
-static bool join_domains(struct planner *planner, const struct port_conf *port,
-			 const struct segment_conf *one, const struct segment_conf *two)
+/* A machine may carry anything between its segments. Joined one after the other they are all
+ * joined. */
+static bool join_segments(void *arg, const struct machine *machine)
 {
-	size_t from = domain_of(planner, one), to = domain_of(planner, two);
+	struct planner *planner = arg;
 	struct matrix *matrix = planner->plan->matrix;
+	size_t former = 0;
 
-	if (from == to)
-		return true;
-	return (matrix_join(matrix, from, to, &port->head, "port", port->name) &&
-		matrix_join(matrix, to, from, &port->head, "port", port->name)) ||
-	       no_memory(planner);
+	for (size_t i = 0; i < machine->count; i++) {
+		size_t domain =
+		    domain_of(planner, names_find(planner->segments, machine->segments[i]));
+
+		if (i > 0 && domain != former &&
+		    !(matrix_join(matrix, former, domain, &machine->port->head, machine->what,
+				  machine->name) &&
+		      matrix_join(matrix, domain, former, &machine->port->head, machine->what,
+				  machine->name)))
+			return no_memory(planner);
+		former = domain;
+	}
+	return true;
 }
 
-/* Whoever is behind a trunk port may carry anything between its segments. Joined one after the
- * other they are all joined. */
-static bool add_port(struct planner *planner, const struct port_conf *port)
+/* That there is a port in these domains: see check_carried(). */
+static void note_port(struct planner *planner, const struct port_conf *port)
 {
 	const struct trunk_conf *trunk = port->trunk.items;
 	const char *untagged = port_conf_untagged(port);
-	const struct segment_conf *former =
-	    untagged ? names_find(planner->segments, untagged) : NULL;
 
-	if (former)
-		planner->domains[domain_of(planner, former)].port = port;
-	for (size_t i = 0; i < port->trunk.count; i++) {
-		const struct segment_conf *segment =
-		    names_find(planner->segments, trunk[i].segment);
-
-		planner->domains[domain_of(planner, segment)].port = port;
-		if (former && !join_domains(planner, port, former, segment))
-			return false;
-		former = segment;
-	}
-	return true;
+	if (untagged)
+		planner->domains[domain_of(planner, names_find(planner->segments, untagged))].port =
+		    port;
+	for (size_t i = 0; i < port->trunk.count; i++)
+		planner
+		    ->domains[domain_of(planner, names_find(planner->segments, trunk[i].segment))]
+		    .port = port;
 }
 
 /* ---- Junctions ---- */
@@ -300,6 +303,7 @@ static bool plan_all(struct planner *planner)
 	const struct segment_conf *segments = planner->desired->segments.items;
 	const struct junction_conf *junctions = planner->desired->junctions.items;
 	const struct matrix *matrix = planner->plan->matrix;
+	bool out_of_memory;
 	size_t named;
 
 	for (size_t i = 0; i < planner->desired->segments.count; i++) {
@@ -313,8 +317,9 @@ static bool plan_all(struct planner *planner)
 			domain->segment = &segments[i];
 	}
 	for (size_t i = 0; i < planner->desired->ports.count; i++)
-		if (!add_port(planner, desired_port_at(planner->desired, i)))
-			return false;
+		note_port(planner, desired_port_at(planner->desired, i));
+	if (!machines_each(planner->desired, join_segments, planner, &out_of_memory))
+		return out_of_memory ? no_memory(planner) : false;
 	for (size_t i = 0; i < planner->desired->junctions.count; i++)
 		if (!add_named(planner, &junctions[i]))
 			return false;
@@ -379,67 +384,10 @@ bool plan_check(const struct desired *desired, struct err *err)
 {
 	struct plan plan;
 
-	if (desired->policy.count == 0 && desired->junctions.count == 0)
+	if (desired->policy.count == 0 && desired->junctions.count == 0 && !machines_any(desired))
 		return true;
 	if (plan_make(&plan, desired, err) < 0)
 		return false;
 	plan_clear(&plan);
 	return true;
-}
-
-/* ---- What is allowed, and said ---- */
-
-static void warn_of_flow(const struct plan *plan, const struct matrix_flow *flow,
-			 void (*tell)(const char *text))
-{
-	const struct flow_conf *entry = flow->half[MATRIX_OUT].entry;
-	char from[MATRIX_DOMAIN_TEXT], to[MATRIX_DOMAIN_TEXT];
-	struct err said = {""};
-
-	if (matrix_effective(plan->matrix, flow->from, flow->to) != FLOW_OPEN ||
-	    matrix_may_cross(plan->matrix, flow->to, flow->from))
-		return;
-	(void)conf_fail(entry, &said,
-			"warning: policy \"%s\": the flow from %s to %s is open, and nothing "
-			"lets answers back",
-			entry->name,
-			matrix_domain_text(matrix_domain(plan->matrix, flow->from), from),
-			matrix_domain_text(matrix_domain(plan->matrix, flow->to), to));
-	tell(said.text);
-}
-
-static void warn_of_junction(const struct plan *plan, const struct plan_junction *junction,
-			     void (*tell)(const char *text))
-{
-	for (size_t i = 0; i < junction->count; i++) {
-		for (size_t k = 0; k < i; k++) {
-			struct err said = {""};
-
-			if (plan_may_meet(plan, junction->segments[i], junction->segments[k]))
-				continue;
-			(void)conf_fail(
-			    junction->conf, &said,
-			    "warning: junction \"%s\": segments \"%s\" and \"%s\" meet, "
-			    "but their domains are closed to each other",
-			    junction->name, junction->segments[k]->name,
-			    junction->segments[i]->name);
-			tell(said.text);
-			return;
-		}
-	}
-}
-
-void plan_warn(const struct desired *desired, void (*tell)(const char *text))
-{
-	struct plan plan;
-	struct err err;
-
-	if (plan_make(&plan, desired, &err) < 0)
-		return;
-	for (size_t i = 0; i < matrix_flow_count(plan.matrix); i++)
-		warn_of_flow(&plan, matrix_flow_at(plan.matrix, i), tell);
-	for (size_t i = 0; i < plan.count; i++)
-		if (plan.junctions[i].here && plan.junctions[i].conf)
-			warn_of_junction(&plan, &plan.junctions[i], tell);
-	plan_clear(&plan);
 }

@@ -47,7 +47,9 @@ bool plan_may_meet(const struct plan *plan, const struct segment_conf *one,
 /* For desired_check(): plan_make() for its errors alone; cheap where there is no policy. */
 bool plan_check(const struct desired *desired, struct err *err);
 
-/* For desired_warn(): flows that let nothing back, and junctions without a flow. */
-void plan_warn(const struct desired *desired, void (*tell)(const char *text));
+/* For desired_warn(): flows that let nothing back, junctions without a flow, and machines that
+ * could go past rules; what was so in the former configuration (NULL: none) is not told. */
+void plan_warn(const struct desired *desired, const struct desired *former,
+	       void (*tell)(const char *text));
 
 #endif

@@ -316,16 +316,21 @@ void policy_segment_gone(struct segment *segment)
 
 /* ---- mirrors ---- */
 
+/* Domains are closed to each other where nothing says otherwise. */
 static bool may_copy(const struct switchd *sw, const struct segment *from, struct port *to)
 {
-	const struct matrix *matrix = sw->policy->plan.matrix;
-	int one = matrix_domain_find(matrix, from->conf.domain);
+	struct matrix *matrix = sw->policy ? sw->policy->plan.matrix : NULL;
 
+	if (to->conf->indirect)
+		return true;
 	for (struct membership *m = membership_next(to, NULL); m; m = membership_next(to, m)) {
-		int two = matrix_domain_find(matrix, m->segment->conf.domain);
+		int one, two;
 
-		if (one < 0 || two < 0 ||
-		    matrix_effective(matrix, (size_t)one, (size_t)two) == FLOW_CLOSED)
+		if (strcmp(from->conf.domain, m->segment->conf.domain) == 0)
+			continue;
+		one = matrix ? matrix_domain_find(matrix, from->conf.domain) : -1;
+		two = matrix ? matrix_domain_find(matrix, m->segment->conf.domain) : -1;
+		if (one < 0 || two < 0 || !matrix_allows_way(matrix, (size_t)one, (size_t)two))
 			return false;
 	}
 	return true;
@@ -334,8 +339,6 @@ static bool may_copy(const struct switchd *sw, const struct segment *from, struc
 bool policy_allows_mirror(const struct switchd *sw, struct port *port,
 			  const struct segment *segment, struct port *to)
 {
-	if (!sw->policy)
-		return true;
 	if (!port)
 		return may_copy(sw, segment, to);
 	for (struct membership *m = membership_next(port, NULL); m; m = membership_next(port, m))
@@ -368,8 +371,10 @@ int policy_apply(struct switchd *sw, const struct desired *next)
 	struct policy *policy;
 	size_t ended;
 
-	if (!former && next->policy.count == 0 && next->junctions.count == 0)
+	if (!former && next->policy.count == 0 && next->junctions.count == 0) {
+		capture_policy_changed(sw);
 		return 0;
+	}
 	policy = create(next, former);
 	if (!policy)
 		return -ENOMEM;

@@ -69,8 +69,9 @@ struct flow_count *policy_crossing(struct policy *policy, const struct segment *
 
 /*
  * Whether what passes a port (or, where that is NULL, a segment) may be copied to another
- * port: a mirror is a flow, too, which nothing holds back. Where there is no policy at all
- * it may.
+ * port: a mirror is a flow, too, which nothing holds back. It may not where that is closed, nor
+ * where the way that it makes would join others that are, unless the port that gets it says
+ * that this is meant.
  */
 bool policy_allows_mirror(const struct switchd *sw, struct port *port,
 			  const struct segment *segment, struct port *to);

@@ -193,6 +193,10 @@ struct port_ops {
 	 */
 	const char *(*interface)(const struct port_conf *conf);
 
+	/* Who has the other end, as far as the type's own keys say it: ports of which this is
+	 * the same are one machine's. NULL: not known. NULL for types that never know. */
+	const char *(*guest)(const struct port_conf *conf);
+
 	/* Whether that interface, which is there, can be this port's at all; if not, it is
 	 * as though the port did not name it. NULL: always. */
 	bool (*wants)(const struct port_conf *conf, const struct rtnl_link *link);
@@ -273,6 +277,11 @@ struct port_ops {
 	     .offset = offsetof(type_, common.guard),                                              \
 	     .schema = &guard_schema},                                                             \
 	    {.name = "isolated", .type = CONF_BOOL, .offset = offsetof(type_, common.isolated)},   \
+	    {.name = "guest",                                                                      \
+	     .type = CONF_STRING,                                                                  \
+	     .offset = offsetof(type_, common.guest),                                              \
+	     .wants = config_wants_name},                                                          \
+	    {.name = "indirect", .type = CONF_BOOL, .offset = offsetof(type_, common.indirect)},   \
 	    {.name = "trunk",                                                                      \
 	     .type = CONF_OBJECTS,                                                                 \
 	     .offset = offsetof(type_, common.trunk),                                              \
@@ -284,9 +293,10 @@ struct port_ops {
 		    "services come with the plugin interface, which this version does not have"    \
 	}
 
-extern const char *const port_admin_words[];  /* config.c */
-extern const struct conf_schema guard_schema; /* config.c */
-extern const struct conf_schema trunk_schema; /* config.c */
+const char *config_wants_name(const char *value); /* config.h */
+extern const char *const port_admin_words[];	  /* config.c */
+extern const struct conf_schema guard_schema;	  /* config.c */
+extern const struct conf_schema trunk_schema;	  /* config.c */
 
 /* The port type of that name, or NULL. */
 const struct port_ops *port_ops_find(const char *type);

@@ -103,6 +103,16 @@ static const char *tap_interface(const struct port_conf *conf)
 	return conf_of(conf)->netns ? NULL : ifname_of(conf_of(conf));
 }
 
+/* Who is in a namespace has all its interfaces. */
+static const char *tap_guest(const struct port_conf *conf)
+{
+	const char *netns = conf_of(conf)->netns;
+
+	if (netns && strncmp(netns, NETNS_DIR "/", sizeof(NETNS_DIR)) == 0)
+		netns += sizeof(NETNS_DIR);
+	return netns;
+}
+
 /* ---- life ---- */
 
 /* Asks for what we can take from the guest; kernels before 6.2 know no USO. */
@@ -387,6 +397,7 @@ const struct port_ops tap_ops = {
     .storable = true,
     .reconf = tap_reconf,
     .interface = tap_interface,
+    .guest = tap_guest,
     .mtu = tap_mtu,
     .mtu_changed = tap_mtu_changed,
     .close = tap_close,

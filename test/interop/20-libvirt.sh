@@ -65,6 +65,7 @@ for pair in vm1:vm2 vm2:vm3 vm3:vm4 vm4:vm1 vm5:vm6 vm6:vm7 vm7:vm8 vm8:vm5; do
 	check "${pair%:*} fetches from ${pair#*:} what it has" guest_fetches "${pair%:*}" "$(v4 "${pair#*:}")"
 done
 check "the hook made a port for vm1" port_is vm1.0 up alpha hook
+check "as one of this guest's" equal "$(show vm1.0 "['guest']")" "vm1"
 check "for its own address alone" equal "$(show vm1.0 "['macs']")" "['$(mac vm1)']"
 
 # ---- a guest stopped and started, while another pings ----
@@ -117,10 +118,12 @@ refuses "with metadata for an interface that it has not" "s/mac=\"$(mac vm1)\"/m
 	'52:54:00:00:00:99, which no interface of it has'
 refuses "with a segment that is no name" 's/segment="alpha"/segment="a owner cli"/' 'is not the name of a segment'
 
+refuses "in two domains, of which nobody says that it is meant," 's/segment="alpha" domain="alpha"/trunk="101=alpha,102=beta"/' \
+	'from "alpha" to "beta" is closed, but there is a way'
+
 # ---- a guest that routes between segments ----
 
-lab_expect 'vm1.0" joins domain'
-sed 's/segment="alpha" domain="alpha"/trunk="101=alpha,102=beta"/' "$LAB/vm1.xml" >"$LAB/trunk.xml"
+sed 's/segment="alpha" domain="alpha"/trunk="101=alpha,102=beta" indirect="true"/' "$LAB/vm1.xml" >"$LAB/trunk.xml"
 check "a guest with a trunk starts" vir hostA create "$LAB/trunk.xml"
 guest_up vm1
 route='ip addr flush dev eth0; for vid in 101 102; do ip link add link eth0 name v$vid type vlan id $vid;'

@@ -248,17 +248,14 @@ check "the stream's guest, too" reaches vm1 10.1.0.7
 
 # ---- domains ----
 
-lab_expect 'port "vm7" joins domain'
 check "a segment of another domain" ctl hostA segment add foreign domain other
-check "a port that joins it with lab's" ctl hostA port set vm7 trunk 7=gamma,8=foreign
-check "the log says so" grep -q 'warning: port "vm7" joins domain "lab" and domain "other"' "$LAB/hostA.log"
-
-cat >"$LAB/join.conf" <<'END'
-segments = ( { name = "alpha"; domain = "alpha"; }, { name = "beta"; domain = "beta"; } );
-ports = ( { name = "router"; type = "tap";
-  trunk = ( { vid = 1; segment = "alpha"; }, { vid = 2; segment = "beta"; } ); } );
-END
-check "a guest that joins domains: -t allows it" "$TVD_BIN/switchd" -t -c "$LAB/join.conf"
-check "and says so" grep -q 'join.conf:2: warning: port "router" joins domain "alpha" and domain "beta"' \
-	<<<"$("$TVD_BIN/switchd" -t -c "$LAB/join.conf" 2>&1)"
+check_not "a port that joins it with lab's is refused" ctl hostA port set vm7 trunk 7=gamma,8=foreign
+check "with the path" grep -q 'from "lab" to "other" is closed, but there is a way: "lab" -> "other" (port "vm7")' \
+	<<<"$(ctl hostA port set vm7 trunk 7=gamma,8=foreign 2>&1)"
+check "unless that is meant" ctl hostA port set vm7 trunk 7=gamma,8=foreign indirect true
+check "which is shown" json "d[0]['indirect'] is True" <<<"$(ctl hostA -j port show vm7)"
+check "so is a second port of a guest" ctl hostA port add vm7b type tap segment gamma netns vm7 ifname eth7
+check_not "another domain's is refused" ctl hostA port set vm7b segment foreign guest vm1
+check_not "a mirror from another domain, too" ctl hostA mirror add m port vm7 port vm1
+check "but not to a port where that is meant" ctl hostA mirror add m port vm1 port vm7
 lab_end

@@ -17,7 +17,7 @@ lab_guest vm1 vm2 vm3 vm9
 {
 	list segments "$(segment alpha 1)" "$(segment beta 2)" "$(segment gamma 3)"
 	list ports "$(tap vm1 alpha)" "$(tap vm2 alpha)" \
-		'{ name = "vm3"; type = "tap"; ifname = "eth0"; netns = "vm3"; mac = "52:54:00:00:00:03"; trunk = ( { vid = 11; segment = "beta"; } ); native = "gamma"; }'
+		'{ name = "vm3"; type = "tap"; ifname = "eth0"; netns = "vm3"; mac = "52:54:00:00:00:03"; trunk = ( { vid = 11; segment = "beta"; } ); native = "gamma"; indirect = true; }'
 } | lab_config hostA
 lab_start hostA
 address vm1 vm2

@@ -437,7 +437,9 @@ static void options_of_a_segment_change_under_way(void **state)
 	before = see();
 	load(HEAD "segments = (" WIRE_S ", { name = \"t\"; ageing = 10; storm = 7; isolated = true;"
 		  "reserved = [3]; tags = \"pass\"; domain = \"d\"; } );"
-		  "ports = (" PORT("a", "s") "," PORT("b", "s") "," PORT("c", "t") ");");
+		  "ports = (" PORT("a", "s") "," PORT(
+		      "b", "s") ", { name = \"c\"; type = \"tap\"; "
+				"segment = \"t\"; netns = \"tvd-none\"; guest = \"c\"; } );");
 	after = see();
 	assert_memory_equal(&before, &after, sizeof(before));
 	assert_int_equal(after.t->conf.storm, 7);

@@ -59,10 +59,13 @@ static void test_guards(void **state)
 	     "macs = [\"52:54:00:00:00:01\"];",
 	     "adrmi"},
 	    {HIGH,
-	     "type = \"tap\"; addresses = [\"10.0.0.1\"]; native = \"c\"; trunk = ( { vid = 5; "
+	     "type = \"tap\"; addresses = [\"10.0.0.1\"]; native = \"c\"; indirect = true; trunk = "
+	     "( { vid = 5; "
 	     "segment = \"b\"; }, { vid = 6; segment = \"a\"; } );",
 	     "adrmi"},
-	    {HIGH, "type = \"tap\"; native = \"c\"; trunk = ( { vid = 5; segment = \"b\"; } );",
+	    {HIGH,
+	     "type = \"tap\"; native = \"c\"; indirect = true; trunk = ( { vid = 5; segment = "
+	     "\"b\"; } );",
 	     ""},
 	};
 

@@ -129,10 +129,16 @@ static const struct {
 #define ENTRY(from, to, flow) "{ from = \"" from "\"; to = \"" to "\"; flow = \"" flow "\"; }"
 #define MEANT(from, to)                                                                            \
 	"{ from = \"" from "\"; to = \"" to "\"; flow = \"closed\"; indirect = true; }"
+#define RULED(from, to)                                                                            \
+	"{ from = \"" from "\"; to = \"" to                                                        \
+	"\"; flow = \"controlled\"; allow = ( { filter = \"arp\"; stateful = true; } ); }"
 #define TRUNK                                                                                      \
 	"ports = ( { name = \"t\"; type = \"tap\"; trunk = ( { vid = 1; segment = \"a\"; }, { "    \
 	"vid = 2; "                                                                                \
 	"segment = \"b\"; } ); } );"
+
+#define VM(name, segment, keys)                                                                    \
+	"{ name = \"" name "\"; type = \"tap\"; segment = \"" segment "\"; " keys " }"
 
 static const struct {
 	const char *text, *says; /* NULL: it is fine */
@@ -156,6 +162,39 @@ static const struct {
      "f:4: policy: from \"alpha\" to \"gamma\" is closed, but there is a way: \"alpha\" -> "
      "\"beta\" "
      "(port \"t\") -> \"gamma\" (policy \"beta:gamma\"); if that is meant, say indirect = true"},
+    /* So is one with a port in each, whoever says that they are one machine's. */
+    {"ports = (" VM("p", "a", "") "," VM("q", "b", "") ");", NULL},
+    {"ports = (" VM("p", "a", "guest = \"g\";") "," VM("q", "a", "guest = \"g\";") ");", NULL},
+    {"ports = (" VM("p", "a", "guest = \"g\";") ",\n" VM("q", "b", "guest = \"g\";") ");",
+     "f:5: policy: from \"alpha\" to \"beta\" is closed, but there is a way: \"alpha\" -> \"beta\" "
+     "(guest \"g\"); if that is meant, say indirect = true"},
+    {"ports = (" VM("p", "a", "netns = \"n\";") "," VM("q", "b", "netns = \"/run/netns/n\";") ");",
+     "\"alpha\" -> \"beta\" (guest \"n\")"},
+    {"ports = (" VM("p", "a", "netns = \"n\";") "," VM("q", "b",
+						       "netns = \"n\"; guest = \"h\";") ");",
+     NULL},
+    {"ports = (" VM("p", "a", "guest = \"g\";") "," VM("q", "b",
+						       "guest = \"g\"; indirect = true;") ");",
+     NULL},
+    {"ports = (" VM("p", "a", "guest = \"g\";") "," VM(
+	 "q", "b", "guest = \"g\"; indirect = true;") "," VM("r", "c", "guest = \"g\";") ");",
+     "\"alpha\" -> \"gamma\" (guest \"g\")"},
+    {"policy = ( " ENTRY("beta", "gamma", "open") "," ENTRY(
+	 "gamma", "beta",
+	 "open") " );\n"
+		 "ports = (" VM("p", "a", "guest = \"g\";") "," VM("q", "b", "guest = \"g\";") ");",
+     "\"alpha\" -> \"beta\" (guest \"g\")"},
+    {"policy = ( " ENTRY("alpha", "beta", "open") "," ENTRY(
+	 "beta", "alpha",
+	 "open") " );\n"
+		 "ports = (" VM("p", "a", "guest = \"g\";") "," VM("q", "b", "guest = \"g\";") ");",
+     NULL},
+    {"policy = ( " MEANT("alpha", "beta") "," MEANT(
+	 "beta", "alpha") " );\n"
+			  "ports = (" VM("p", "a", "guest = \"g\";") "," VM("q", "b",
+									    "guest = \"g\";") ");",
+     NULL},
+    {TRUNK, "\"alpha\" -> \"beta\" (port \"t\")"},
     /* Who has a port in one of two joined segments carries the other. */
     {"policy = ( " ENTRY("alpha", "far", "open") " );", NULL},
     {"policy = ( " ENTRY("far", "alpha",
@@ -226,6 +265,9 @@ static void what_is_told(void **state)
 	static const char one_way[] = "policy = ( " ENTRY("alpha", "beta", "open") " );";
 	static const char idle[] =
 	    "junctions = ( { name = \"j\"; segments = [ \"a\", \"b\" ]; } );";
+	static const char ruled[] = "policy = ( " RULED("alpha", "beta") "," RULED(
+	    "beta", "alpha") "," ENTRY("alpha", "gamma", "closed") " );\n";
+	char text[1200], before[1200];
 
 	(void)state;
 	assert_string_equal(tellings(one_way, NULL),
@@ -239,6 +281,17 @@ static void what_is_told(void **state)
 	assert_string_equal(tellings(idle, NULL),
 			    "f:4: warning: junction \"j\": segments \"a\" and \"b\" meet, but "
 			    "their domains are closed to each other\n");
+	/* Rules do not hold who is on both sides of them. */
+	(void)snprintf(before, sizeof(before), "%sports = (%s);", ruled,
+		       VM("p", "a", "guest = \"g\";"));
+	(void)snprintf(text, sizeof(text), "%sports = (%s,\n%s);", ruled,
+		       VM("p", "a", "guest = \"g\";"), VM("q", "b", "guest = \"g\";"));
+	assert_string_equal(tellings(before, NULL), "");
+	assert_string_equal(tellings(text, before),
+			    "f:6: warning: guest \"g\" joins \"alpha\" and \"beta\": it may carry "
+			    "anything between them, whatever the rules of their flow say\n");
+	assert_string_equal(tellings(text, text), "");
+	assert_string_equal(tellings(before, text), "");
 }
 
 static void what_is_refused(void **state)

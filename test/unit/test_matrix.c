@@ -379,12 +379,42 @@ static void against_model(void **state)
 	assert_true(contradictory > 1000 && joined > 1000 && fine > 1000);
 }
 
+/* One more way, as a mirror is: with it the model must find nothing that is closed. */
+static void one_more_way(void **state)
+{
+	struct matrix *matrix;
+	struct err err;
+	size_t a, b, c, d;
+
+	(void)state;
+	begin();
+	entry("a", "b", FLOW_CONTROLLED, FLOW_BOTH)->mode = FLOW_ENFORCE;
+	entry("b", "c", FLOW_OPEN, FLOW_BOTH);
+	entry("c", "d", FLOW_CONTROLLED, FLOW_BOTH);
+	entry("b", "d", FLOW_CLOSED, FLOW_BOTH)->indirect = true;
+	entry("d", "a", FLOW_OPEN, FLOW_BOTH);
+	matrix = make();
+	a = (size_t)matrix_domain_find(matrix, "a");
+	b = (size_t)matrix_domain_find(matrix, "b");
+	c = (size_t)matrix_domain_find(matrix, "c");
+	d = (size_t)matrix_domain_find(matrix, "d");
+	assert_false(matrix_allows_way(matrix, a, b)); /* and so to c */
+	assert_true(matrix_allows_way(matrix, b, c));
+	assert_true(matrix_allows_way(matrix, d, a));
+	assert_false(matrix_allows_way(matrix, a, c)); /* closed */
+	assert_false(matrix_allows_way(matrix, a, d));
+	assert_false(matrix_allows_way(matrix, b, d)); /* what is meant is a way through others */
+	assert_true(matrix_check_indirect(matrix, &err));
+	matrix_destroy(matrix);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(halves),	      cmocka_unit_test(answers_cross),
 	    cmocka_unit_test(contradictions), cmocka_unit_test(indirect),
 	    cmocka_unit_test(long_path),      cmocka_unit_test(against_model),
+	    cmocka_unit_test(one_more_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

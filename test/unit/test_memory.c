@@ -103,7 +103,8 @@ static bool fail_end(void)
 	     "  macs = [ \"02:00:00:00:00:01\" ]; addresses = [ \"10.0.0.0/24\" ];"                \
 	     "  guard = { arp = true; }; },"                                                       \
 	     "{ name = \"w\"; type = \"netdev\"; segment = \"t\"; interface = \"tvd-none*\"; },"   \
-	     "{ name = \"r\"; type = \"tap\"; netns = \"tvd-none\"; native = \"t\"; trunk = ( { "  \
+	     "{ name = \"r\"; type = \"tap\"; netns = \"tvd-none\"; indirect = true; native = "    \
+	     "\"t\"; trunk = ( { "                                                                 \
 	     "vid = 3; segment = \"s\"; } ); },"                                                   \
 	     "{ name = \"d\"; type = \"dgram\"; segment = \"t\"; path = \"/nonexistent/a\";"       \
 	     "  remote = \"/nonexistent/b\"; } );"
@@ -408,7 +409,7 @@ static void answering(void **state)
 static void changing(void **state)
 {
 	static const char add[] = "{\"do\":\"port.add\",\"args\":{\"name\":\"x\",\"type\":\"tap\","
-				  "\"segment\":\"s\",\"netns\":\"tvd-none\",\"mtu\":1400,"
+				  "\"segment\":\"s\",\"netns\":\"tvd-none-x\",\"mtu\":1400,"
 				  "\"macs\":\"02:00:00:00:00:09\"}}\n";
 	static const char set[] = "{\"do\":\"port.set\",\"args\":{\"name\":\"x\",\"segment\":\"t\","
 				  "\"mtu\":\"1300\"}}\n";
