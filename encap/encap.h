@@ -26,6 +26,7 @@ struct ev_loop;
 struct encap;
 struct encap_host;
 struct json_t;
+struct neighbour_counters;
 struct neighbour_info;
 struct sock_filter;
 
@@ -264,6 +265,9 @@ struct encap_ops {
 	 * *cursor on, which is 0 at first. How many; 0 at the end. NULL: it keeps none. */
 	size_t (*bindings)(const struct encap *encap, uint32_t *cursor, struct neighbour_info *out,
 			   size_t max);
+
+	/* How many of those there are, and what became of them. Where `bindings` is. */
+	size_t (*binding_count)(const struct encap *encap, struct neighbour_counters *counters);
 
 	/* The configured peer addresses, in the order of their bytes (remotes_compare()),
 	 * and how many. Valid until the next reconf or close. NULL: there are none. */

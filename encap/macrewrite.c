@@ -201,4 +201,5 @@ const struct encap_ops macrewrite_ops = {
     .ready = macrewrite_ready,
     .show = macrewrite_show,
     .bindings = macrewrite_bindings,
+    .binding_count = macrewrite_binding_count,
 };

@@ -235,6 +235,8 @@ void macrewrite_show(const struct encap *encap, struct json_t *object);
 size_t macrewrite_bindings(const struct encap *encap, uint32_t *cursor, struct neighbour_info *out,
 			   size_t max);
 
+size_t macrewrite_binding_count(const struct encap *encap, struct neighbour_counters *counters);
+
 /* Something is being asked for: macrewrite_tick() is due until it is not. */
 void macrewrite_tick_soon(struct macrewrite_link *link);
 

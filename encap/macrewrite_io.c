@@ -640,3 +640,11 @@ size_t macrewrite_bindings(const struct encap *encap, uint32_t *cursor, struct n
 
 	return neighbours_list(m->link->bindings, m->number, *encap->host->now, cursor, out, max);
 }
+
+size_t macrewrite_binding_count(const struct encap *encap, struct neighbour_counters *counters)
+{
+	const struct macrewrite *m = encap->state;
+
+	*counters = neighbours_segment_counters(m->link->bindings, m->number);
+	return neighbours_segment_count(m->link->bindings, m->number);
+}

@@ -594,6 +594,22 @@ int neighbours_del(struct neighbours *table, uint16_t segment, const struct ipad
 	return 0;
 }
 
+size_t neighbours_flush(struct neighbours *table, int segment, const struct ipaddr *addr)
+{
+	size_t gone = 0;
+
+	list_for_each_safe (&table->by_use, it) {
+		struct entry *entry = container_of(it, struct entry, by_use);
+
+		if ((segment >= 0 && entry->segment != segment) ||
+		    (addr && !ipaddr_equal(&entry->addr, addr)))
+			continue;
+		entry_remove(table, entry);
+		gone++;
+	}
+	return gone;
+}
+
 size_t neighbours_forget(struct neighbours *table, uint64_t id)
 {
 	size_t gone = 0;

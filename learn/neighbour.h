@@ -159,6 +159,10 @@ int neighbours_add(struct neighbours *table, uint16_t segment, const struct ipad
 /* Removes an entry of any state, and drops what waited for it. 0 or -ENOENT. */
 int neighbours_del(struct neighbours *table, uint16_t segment, const struct ipaddr *addr);
 
+/* Forgets what was learned or is being asked for, and drops what waited: in a segment (< 0: in
+ * all), of an address (NULL: of all). Static entries stay. How many went. */
+size_t neighbours_flush(struct neighbours *table, int segment, const struct ipaddr *addr);
+
 /* Removes what counts for a holder in any segment (a port that is gone): how many. */
 size_t neighbours_forget(struct neighbours *table, uint64_t holder);
 

@@ -619,8 +619,7 @@ int desired_parse(struct desired *desired, const char *text, const char *name, s
 	config_destroy(&config);
 	if (ok) {
 		set_owner(desired, OWNER_FILE);
-		ok = fill_in(desired) && config_policy_name(desired) &&
-		     config_policy_complete(desired);
+		ok = fill_in(desired) && config_policy_name(desired);
 		if (!ok)
 			(void)err_set(err, ENOMEM, "%s: out of memory", name);
 		ok = ok && desired_check(desired, err) == 0;

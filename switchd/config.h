@@ -125,7 +125,7 @@ int desired_parse(struct desired *desired, const char *text, const char *name, s
  * Checks what no single object can: duplicate names and ids, references to
  * nothing, ranges that depend on each other, what backends and port types say of
  * theirs, encaps that cannot both be. Sets what follows from other objects: the guards
- * of ports in domains that ask for integrity. 0 or -EINVAL.
+ * of ports in domains that ask for integrity, addresses of gateways. 0 or -EINVAL.
  */
 int desired_check(struct desired *desired, struct err *err);
 

@@ -569,6 +569,7 @@ int desired_check(struct desired *desired, struct err *err)
 	}
 	for (int kind = 0; ok && kind < DESIRED_KINDS; kind++)
 		ok = check_names(&check, (enum desired_kind)kind);
+	ok = ok && (config_policy_complete(desired) || err_set(err, ENOMEM, "out of memory") == 0);
 	ok = ok && check_uplinks(&check) && check_segments(&check) && check_encaps(&check) &&
 	     check_ports(&check) && config_policy_check(desired, err) && plan_check(desired, err) &&
 	     config_integrity(desired, err);

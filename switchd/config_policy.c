@@ -173,6 +173,7 @@ static void add_gateway(void *arg, const struct ipprefix *address)
 		     .line = completion->junction->head.line},
 	    .segment = strdup(completion->segment),
 	    .address = strdup(ipprefix_format(address, text)),
+	    .derived = true,
 	};
 	completion->failed |= !grown[list->count].segment || !grown[list->count].address;
 	list->count++;
@@ -188,6 +189,25 @@ static bool names_gateway(const struct junction_conf *junction, const char *segm
 	return false;
 }
 
+/* What was filled in before is of segments as they were then. */
+static void drop_derived(struct junction_conf *junction)
+{
+	struct gateway_conf *gateways = junction->gateway.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < junction->gateway.count; i++) {
+		if (gateways[i].derived)
+			conf_clear(&gateway_schema, &gateways[i]);
+		else
+			gateways[kept++] = gateways[i];
+	}
+	junction->gateway.count = kept;
+	if (kept > 0)
+		return;
+	free(gateways);
+	junction->gateway.items = NULL;
+}
+
 bool config_policy_complete(struct desired *desired)
 {
 	struct junction_conf *junctions = desired->junctions.items;
@@ -196,6 +216,7 @@ bool config_policy_complete(struct desired *desired)
 	for (size_t i = 0; i < desired->junctions.count; i++) {
 		char *const *segments = junctions[i].segments.items;
 
+		drop_derived(&junctions[i]);
 		for (size_t k = 0; k < junctions[i].segments.count; k++) {
 			struct completion completion = {&junctions[i], segments[k], false};
 			const struct segment_conf *segment = desired_segment(desired, segments[k]);
@@ -406,7 +427,9 @@ static bool check_gateways(const struct check *check, const struct junction_conf
 
 		for (size_t k = 0; k < junction->gateway.count; k++)
 			found |= strcmp(gateways[k].segment, segments[i]) == 0;
-		if (!found)
+		/* What its encaps say is not known where it is not. */
+		if (!found && (names_find(check->segments, segments[i]) ||
+			       junction_conf_is_here(junction, check->desired->host)))
 			return conf_fail(junction, check->err,
 					 "junction \"%s\": key \"gateway\": segment \"%s\" has no "
 					 "address",
@@ -444,7 +467,8 @@ static bool check_junction(const struct check *check, const struct junction_conf
 					 "junction \"%s\": there is no segment \"%s\"",
 					 junction->name, segments[i]);
 	}
-	if (junction->type == JUNCTION_GATEWAY && junction->gateway.count == 0)
+	if (junction->type == JUNCTION_GATEWAY && junction->gateway.count == 0 &&
+	    junction_conf_is_here(junction, check->desired->host))
 		return conf_fail(junction, check->err,
 				 "junction \"%s\": key \"gateway\" is missing", junction->name);
 	if (junction->type != JUNCTION_GATEWAY && junction->gateway.count)

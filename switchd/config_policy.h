@@ -53,6 +53,7 @@ struct flow_conf {
 struct gateway_conf {
 	struct conf_head head;
 	char *segment, *address; /* see gateway_conf_address() */
+	bool derived;		 /* filled in: what an encap of the segment says */
 };
 
 struct junction_conf {
@@ -79,8 +80,8 @@ bool junction_conf_is_here(const struct junction_conf *junction, const char *hos
 /* Gives those entries names that have none. false when out of memory. */
 bool config_policy_name(struct desired *desired);
 
-/* Gives gateways of junctions the addresses that encaps of their segments say, where they say
- * none themselves. false when out of memory. */
+/* Gives gateways of junctions the addresses that encaps of their segments say now, where they
+ * say none themselves. false when out of memory. */
 bool config_policy_complete(struct desired *desired);
 
 /* What one object can say of itself, and references. false with a message. */

@@ -645,6 +645,7 @@ static const struct {
     {"fdb.flush", do_fdb_flush, NULL},
     {"fdb.show", NULL, control_show_fdb},
     {"junction.show", NULL, control_show_junctions},
+    {"neighbour.flush", control_flush_neighbours, NULL},
     {"neighbour.show", NULL, control_show_neighbours},
     {"log.set", do_log_set, NULL},
     {"log.show", do_log_show, NULL},

@@ -51,6 +51,7 @@ void control_show_junctions(struct switchd *sw, struct ctl_conn *conn, json_t *a
 /* ---- control_gateway.c ---- */
 
 void control_show_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *args);
+void control_flush_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd);
 
 /* ---- metrics.c ---- */
 

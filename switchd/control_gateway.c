@@ -68,3 +68,21 @@ void control_show_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *
 	walk->segment = segment ? segment->number : -1;
 	ctl_generate(conn, neighbours_next, free, walk);
 }
+
+void control_flush_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
+{
+	const json_t *address = json_object_get(args, "address");
+	const char *text = json_string_value(address);
+	const struct segment *segment;
+	struct ipaddr addr;
+
+	(void)fd;
+	if (!control_asked_segment(sw, conn, args, &segment))
+		return;
+	if (address && (!text || ipaddr_parse(text, &addr) < 0)) {
+		ctl_fail(conn, "\"%s\" is not an IP address", text ? text : "");
+		return;
+	}
+	ctl_ok(conn, json_pack("{s:I}", "flushed",
+			       (json_int_t)gateways_flush(sw, segment, text ? &addr : NULL)));
+}

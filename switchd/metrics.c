@@ -10,6 +10,7 @@
 #include "switchd/accelerate.h"
 #include "switchd/control.h"
 #include "switchd/policy/conn.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 #include "switchd/port/bulk.h"
 #include "switchd/ports.h"
@@ -316,6 +317,113 @@ static void flows(const struct switchd *sw, FILE *out, size_t k)
 	}
 }
 
+/* ---- gateways, and bindings of MAC rewriting ---- */
+
+struct named {
+	const char *name, *help;
+};
+
+#define ROUTED 2u
+
+/* The k-th of what was routed from segment to segment. */
+static void routed(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const struct named names[ROUTED] = {
+	    {"gateway_routed_frames_total", "Frames that this host has routed."},
+	    {"gateway_routed_bytes_total", "Bytes of these."},
+	};
+
+	head(out, names[k].name, "counter", names[k].help);
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+		struct gateway_figures figures;
+		struct labels labels;
+
+		if (!gateway_figures(segment, &figures))
+			continue;
+		for (size_t i = 0; i < figures.routes; i++) {
+			const struct gateway_traffic traffic = gateway_traffic(segment, i);
+
+			(void)snprintf(labels.text, sizeof(labels.text),
+				       "segment=\"%s\",to=\"%s\",ip=\"%u\"", segment->conf.name,
+				       traffic.to->conf.name, traffic.ip);
+			sample(out, names[k].name, &labels,
+			       k == 0 ? traffic.frames : traffic.bytes);
+		}
+	}
+}
+
+#define GATEWAYS 11u
+
+/* The k-th of the figures of gateways. */
+static void gateways(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const struct named names[GATEWAYS] = {
+	    {"gateway_neighbours", "Neighbours that the gateway knows or asks for."},
+	    {"gateway_neighbours_resolved_total", "Neighbours that have answered."},
+	    {"gateway_neighbours_moved_total", "Neighbours that have another MAC address now."},
+	    {"gateway_neighbours_failed_total", "Neighbours that did not answer."},
+	    {"gateway_neighbours_evicted_total", "Neighbours that made way for another."},
+	    {"gateway_delivered_total", "Frames that other hosts have routed here."},
+	    {"gateway_answered_total", "Questions for the gateway's addresses answered."},
+	    {"gateway_asked_total", "Questions for neighbours sent."},
+	    {"gateway_echoed_total", "Echo requests answered."},
+	    {"gateway_icmp_errors_total", "ICMP errors sent."},
+	    {"gateway_icmp_limited_total", "ICMP errors not sent, because there were too many."},
+	};
+
+	head(out, names[k].name, k < 1 ? "gauge" : "counter", names[k].help);
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+		struct gateway_figures f;
+		struct labels labels;
+
+		if (!gateway_figures(segment, &f))
+			continue;
+		const uint64_t values[GATEWAYS] = {
+		    f.neighbours,      f.news.resolved,	     f.news.moved,	  f.news.failed,
+		    f.news.evicted,    f.counters.delivered, f.counters.answered, f.counters.asked,
+		    f.counters.echoed, f.counters.errors,    f.counters.muted};
+
+		(void)snprintf(labels.text, sizeof(labels.text), "segment=\"%s\"",
+			       segment->conf.name);
+		sample(out, names[k].name, &labels, values[k]);
+	}
+}
+
+#define BINDINGS 6u
+
+/* The k-th of the figures of bindings. */
+static void bindings(const struct switchd *sw, FILE *out, size_t k)
+{
+	static const struct named names[BINDINGS] = {
+	    {"bindings", "IP addresses of the subnet that are known or asked for."},
+	    {"bindings_resolved_total", "Bindings learned."},
+	    {"bindings_moved_total", "Bindings that changed their place."},
+	    {"bindings_failed_total", "Addresses that were asked for in vain."},
+	    {"bindings_expired_total", "Bindings forgotten for their silence."},
+	    {"bindings_evicted_total", "Bindings that made way for another."},
+	};
+
+	head(out, names[k].name, k < 1 ? "gauge" : "counter", names[k].help);
+	list_for_each (&((struct switchd *)sw)->segments, it) {
+		const struct segment *segment = container_of(it, struct segment, link);
+		const struct segment_encap *se = segment->hearer;
+		struct neighbour_counters c;
+		struct labels labels;
+		size_t count;
+
+		if (!se || !se->open || !se->encap.ops->binding_count)
+			continue;
+		count = se->encap.ops->binding_count(&se->encap, &c);
+		const uint64_t values[BINDINGS] = {count,    c.resolved, c.moved,
+						   c.failed, c.expired,	 c.evicted};
+
+		label_encap(&labels, se);
+		sample(out, names[k].name, &labels, values[k]);
+	}
+}
+
 static void pdus(void *arg, const char *uplink, const char *protocol, const char *result,
 		 uint64_t count)
 {
@@ -440,9 +548,10 @@ static const struct {
 	void (*write)(const struct switchd *sw, FILE *out, size_t k);
 	size_t times;
 } steps[] = {
-    {process, 1},   {states, 1},      {place_counter, COUNTERS}, {bypassed, 1},
-    {all_drops, 1}, {segments, 6},    {control_pdus, 1},	 {rings, RING_METRICS},
-    {relays, 4},    {connections, 6}, {accelerators, 2},	 {flows, 3},
+    {process, 1},     {states, 1},	    {place_counter, COUNTERS}, {bypassed, 1},
+    {all_drops, 1},   {segments, 6},	    {control_pdus, 1},	       {rings, RING_METRICS},
+    {relays, 4},      {connections, 6},	    {accelerators, 2},	       {flows, 3},
+    {routed, ROUTED}, {gateways, GATEWAYS}, {bindings, BINDINGS},
 };
 
 char *metrics_step(const struct switchd *sw, unsigned step)

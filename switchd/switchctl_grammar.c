@@ -325,6 +325,13 @@ static int parse_flush(struct cli_call *call, char *const *words, struct err *er
 	return parse_selectors(call, words, keys, err);
 }
 
+static int parse_neighbour_flush(struct cli_call *call, char *const *words, struct err *err)
+{
+	static const char *const keys[] = {"segment", "address", NULL};
+
+	return parse_selectors(call, words, keys, err);
+}
+
 static int need_key(const struct cli_call *call, const char *key, struct err *err)
 {
 	if (json_object_get(call->args, key))
@@ -530,6 +537,7 @@ const struct cli_command cli_commands[] = {
 	{"fdb", "flush", "[segment SEGMENT] [port NAME]", "fdb.flush", CLI_CHANGE, parse_flush},
 	{"binding", "show", "[segment SEGMENT]", "binding.show", CLI_SHOW, parse_of_segment},
 	{"neighbour", "show", "[segment SEGMENT]", "neighbour.show", CLI_SHOW, parse_of_segment},
+	{"neighbour", "flush", "[segment SEGMENT] [address ADDRESS]", "neighbour.flush", CLI_CHANGE, parse_neighbour_flush},
 	{"connection", "show", "[segment SEGMENT]", "connection.show", CLI_SHOW, parse_of_segment},
 	{"connection", "flush", "[segment SEGMENT]", "connection.flush", CLI_CHANGE, parse_of_segment},
 	{"multicast", "show", "[segment SEGMENT]", "multicast.show", CLI_SHOW, parse_of_segment},

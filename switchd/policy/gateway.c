@@ -5,7 +5,6 @@
 #include "switchd/policy/gateway.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 
 #include "lib/hash.h"
@@ -383,63 +382,4 @@ void gateway_encap_gone(struct segment_encap *se)
 
 	if (all)
 		neighbours_origin_gone(all->table, &se->encap.stats);
-}
-
-/* ---- showing ---- */
-
-const struct mac *gateway_of(const struct segment *segment)
-{
-	return segment->gateway && segment->gateway->here ? &segment->gateway->all->router : NULL;
-}
-
-const struct neighbours *gateways_neighbours(const struct switchd *sw)
-{
-	return sw->gateways ? sw->gateways->table : NULL;
-}
-
-static json_t *counter(uint64_t value)
-{
-	return json_integer((json_int_t)value);
-}
-
-static json_t *routes_json(const struct gateway_side *side)
-{
-	json_t *array = json_array();
-	char text[ADDR_STRLEN];
-
-	for (size_t i = 0; i < side->route_count; i++) {
-		const struct gateway_route *route = &side->routes[i];
-		json_t *object = json_object();
-
-		json_object_set_new(object, "segment", json_string(route->to->conf.name));
-		json_object_set_new(object, "subnet",
-				    json_string(ipprefix_format(&route->subnet, text)));
-		json_object_set_new(object, "frames", counter(route->frames));
-		json_object_set_new(object, "bytes", counter(route->bytes));
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
-json_t *gateway_show(const struct segment *segment)
-{
-	const struct gateway_side *side = segment->gateway;
-	json_t *object;
-	char text[MAC_STRLEN];
-
-	if (!side || !side->here)
-		return NULL;
-	object = json_object();
-	json_object_set_new(object, "segment", json_string(segment->conf.name));
-	json_object_set_new(object, "mac", json_string(mac_format(&side->mac, text)));
-	json_object_set_new(object, "answered", counter(side->counters.answered));
-	json_object_set_new(object, "asked", counter(side->counters.asked));
-	json_object_set_new(object, "echoed", counter(side->counters.echoed));
-	json_object_set_new(object, "errors", counter(side->counters.errors));
-	json_object_set_new(object, "muted", counter(side->counters.muted));
-	json_object_set_new(object, "delivered", counter(side->counters.delivered));
-	json_object_set_new(object, "neighbours",
-			    counter(neighbours_segment_count(side->all->table, segment->number)));
-	json_object_set_new(object, "routes", routes_json(side));
-	return object;
 }

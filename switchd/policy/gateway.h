@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "learn/neighbour.h"
 #include "lib/addr.h"
 #include "switchd/switchd.h"
 
@@ -78,10 +79,37 @@ bool gateway_takes(struct pass *p, enum reason *reason);
 
 /* ---- for `switchctl` ---- */
 
-struct neighbours;
+struct gateway_counters {
+	uint64_t answered;  /* questions for the gateway's addresses */
+	uint64_t asked;	    /* questions for neighbours */
+	uint64_t echoed;    /* echo requests answered */
+	uint64_t errors;    /* ICMP errors sent */
+	uint64_t muted;	    /* and not sent, because there were too many */
+	uint64_t delivered; /* frames that another host has routed here */
+};
+
+/* What there is to count of the gateway in a segment. false: it has none here. */
+struct gateway_figures {
+	struct gateway_counters counters;
+	size_t neighbours;
+	struct neighbour_counters news;
+	size_t routes;
+};
+bool gateway_figures(const struct segment *segment, struct gateway_figures *figures);
+
+/* What this host has routed from there to a subnet of another segment, the i-th of `routes`. */
+struct gateway_traffic {
+	const struct segment *to;
+	unsigned ip; /* its version */
+	uint64_t frames, bytes;
+};
+struct gateway_traffic gateway_traffic(const struct segment *segment, size_t i);
 
 /* The table, or NULL. */
 const struct neighbours *gateways_neighbours(const struct switchd *sw);
+
+/* Forgets neighbours: in a segment or all (NULL), of an address or all (NULL). How many. */
+size_t gateways_flush(struct switchd *sw, const struct segment *segment, const struct ipaddr *addr);
 
 /* What is counted in a segment, as a JSON object; NULL where it has no gateway here. */
 struct json_t *gateway_show(const struct segment *segment);

@@ -33,15 +33,6 @@ struct gateway_route {
 	uint64_t frames, bytes;
 };
 
-struct gateway_counters {
-	uint64_t answered;  /* questions for the gateway's addresses */
-	uint64_t asked;	    /* questions for neighbours */
-	uint64_t echoed;    /* echo requests answered */
-	uint64_t errors;    /* ICMP errors sent */
-	uint64_t muted;	    /* and not sent, because there were too many */
-	uint64_t delivered; /* frames that another host has routed here */
-};
-
 /* The gateway in one segment. */
 struct gateway_side {
 	struct gateways *all;

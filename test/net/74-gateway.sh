@@ -79,6 +79,26 @@ for reason in ttl no_neighbour policy_closed oversize; do
 	check "drops are counted: $reason" test "$(port_drops hostA vm1 "$reason")" -gt 0
 done
 
+# ---- what is counted, and forgotten ----
+
+metric() { # NAME SEGMENT
+	ctl hostA metrics | awk -v name="tvdswitch_$1{segment=\"$2\"" 'index($0, name) == 1 { n += $NF } END { printf "%d\n", n }'
+}
+for name in routed_frames_total routed_bytes_total neighbours answered_total echoed_total icmp_errors_total; do
+	check "metrics count it: gateway_$name" test "$(metric "gateway_$name" alpha)" -gt 0
+done
+check "and who did not answer" test "$(metric gateway_neighbours_failed_total beta)" -ge 2
+neighbours() { # EXPRESSION
+	ctl hostA -j neighbour show | json "$1"
+}
+check "it knows its neighbours" neighbours "{'$(v4 vm3)', '$(v6 vm3)'} <= {n['address'] for n in d if n['segment'] == 'beta'}"
+check "one can be forgotten" json "d['flushed'] == 1" <<<"$(ctl hostA -j neighbour flush segment beta address "$(v4 vm3)")"
+check "not in another segment" json "d['flushed'] == 0" <<<"$(ctl hostA -j neighbour flush segment alpha address "$(v6 vm3)")"
+check "and is asked for anew" reaches vm1 "$(v4 vm3)"
+check "all can" ctl hostA neighbour flush
+check_not "an address is one" ctl hostA neighbour flush address nobody
+check "which loses nobody" reaches vm1 "$(v6 vm3)"
+
 # ---- what guests cannot do ----
 
 scapy='import sys; from scapy.all import *; conf.verb = 0

@@ -420,6 +420,29 @@ static inline void nm_forget(struct nm *m, unsigned holder)
 	NM_CHECK(gone == 0);
 }
 
+/* Of one address or of all, in one segment or in all. */
+static inline void nm_flush(struct nm *m, unsigned what)
+{
+	const unsigned only = what & 1 ? what / 4 % NM_SEGMENTS : NM_SEGMENTS;
+	const unsigned one = what & 2 ? what / 4 % NM_ADDRS : NM_ADDRS;
+	const struct ipaddr addr = nm_addr(one);
+	size_t gone = neighbours_flush(m->table, only == NM_SEGMENTS ? -1 : (int)only + 1,
+				       one == NM_ADDRS ? NULL : &addr);
+
+	for (unsigned s = 0; s < NM_SEGMENTS; s++) {
+		for (unsigned a = 0; a < NM_ADDRS; a++) {
+			struct nm_entry *e = &m->entry[s][a];
+
+			if (!e->used || e->state == NEIGHBOUR_STATIC ||
+			    (only != NM_SEGMENTS && only != s) || (one != NM_ADDRS && one != a))
+				continue;
+			nm_remove(m, e);
+			gone--;
+		}
+	}
+	NM_CHECK(gone == 0);
+}
+
 /* A segment ends, and begins with other limits. */
 static inline void nm_restart(struct nm *m, unsigned s, unsigned what)
 {
@@ -501,6 +524,8 @@ static inline unsigned nmodel_run(const uint8_t *data, size_t size)
 				nm_forget(m, holder);
 			else if (a == 1)
 				nm_restart(m, s, nm_take(m));
+			else if (a == 2)
+				nm_flush(m, nm_take(m));
 			break;
 		case 4:
 		case 5:

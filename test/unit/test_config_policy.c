@@ -347,11 +347,66 @@ static void entries(void **state)
 	desired_clear(&out);
 }
 
+#define FARM(subnet, gateway)                                                                      \
+	"{\"name\": \"farm\", \"encap\": [{\"type\": \"macrewrite\", \"uplink\": \"lan\", "              \
+	"\"farm\": 1, \"subnet\": " subnet ", \"gateway\": \"" gateway "\"}]}"
+
+static void add_farm(struct desired *desired, const char *text)
+{
+	json_t *json = json_loads(text, 0, NULL);
+	struct err err = {""};
+
+	assert_non_null(json);
+	if (desired_add(desired, "segment", json, OWNER_CLI, &err) < 0 ||
+	    desired_check(desired, &err) < 0)
+		fail_msg("%s", err.text);
+	json_decref(json);
+}
+
+/* The i-th address of the gateway. */
+static const struct gateway_conf *gateway_at(const struct desired *desired, size_t i)
+{
+	const struct junction_conf *junction = desired->junctions.items;
+
+	assert_true(i < junction->gateway.count);
+	return &((const struct gateway_conf *)junction->gateway.items)[i];
+}
+
+/* What encaps say of gateways counts whoever brings the segment. */
+static void gateways_follow_segments(void **state)
+{
+	struct desired out, copy;
+	struct err err;
+
+	(void)state;
+	assert_true(parse("uplinks = ( { name = \"lan\"; interface = \"eth0\"; } );"
+			  "junctions = ( { name = \"j\"; type = \"gateway\"; at = [ \"other\" ];"
+			  " segments = [ \"a\", \"farm\" ];"
+			  " gateway = ( { segment = \"a\"; address = \"192.0.2.1/24\"; } ); } );",
+			  &out, &err));
+	add_farm(&out, FARM("7", "10.1.7.254"));
+	assert_string_equal(gateway_at(&out, 1)->segment, "farm");
+	assert_string_equal(gateway_at(&out, 1)->address, "10.1.7.254/24");
+	/* Not twice, and not what no segment says any more. */
+	memset(&copy, 0, sizeof(copy));
+	assert_int_equal(desired_copy(&copy, &out, &err), 0);
+	assert_int_equal(desired_check(&copy, &err), 0);
+	assert_int_equal(((struct junction_conf *)copy.junctions.items)->gateway.count, 2);
+	assert_int_equal(desired_del(&copy, "segment", "farm", &err), 0);
+	assert_int_equal(desired_check(&copy, &err), 0);
+	assert_int_equal(((struct junction_conf *)copy.junctions.items)->gateway.count, 1);
+	add_farm(&copy, FARM("8", "10.1.8.1"));
+	assert_string_equal(gateway_at(&copy, 1)->address, "10.1.8.1/24");
+	desired_clear(&copy);
+	desired_clear(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_refused),
 	    cmocka_unit_test(entries),
+	    cmocka_unit_test(gateways_follow_segments),
 	    cmocka_unit_test(what_is_wrong_as_a_whole),
 	    cmocka_unit_test(what_is_told),
 	};
