@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the gateway share; for nobody else. gateway.c has what there is,
- * gateway_in.c what comes in, gateway_route.c the way out, gateway_say.c what it says itself.
+ * gateway_in.c what comes in, gateway_route.c the way out, gateway_fit.c what is too long for it,
+ * gateway_say.c what it says itself, gateway_show.c what others get to know.
  */
 #ifndef TVD_GATEWAY_IMPL_H
 #define TVD_GATEWAY_IMPL_H
@@ -79,6 +80,30 @@ struct gateway_ends {
 	struct ipaddr src, dst;
 };
 struct gateway_ends gateway_ends_of(const struct pass *p);
+
+/* A packet for which there is a way. */
+struct gateway_way {
+	struct gateway_side *here, *there;
+	struct gateway_route *route;
+	struct ipaddr dst;
+	struct neighbour_where neighbour;
+	const struct fdb_where *station;
+	struct port *port; /* where the station is, if it is here */
+	bool again;
+	unsigned cut; /* the bytes of a fragment; 0: it goes whole */
+};
+
+/*
+ * Whether a packet that has a station to go to fits there, perhaps in fragments. Else its
+ * sender is told, if it can do something about it.
+ */
+enum reason gateway_fits(struct pass *p, struct gateway_way *way);
+
+/* Sends a frame, which is ready for the other segment, in fragments. It stays with the caller. */
+enum reason gateway_send_cut(struct pass *p, unsigned mtu);
+
+/* Whether an IPv4 packet says itself which way it goes: such are not routed (RFC 7126). */
+bool gateway_is_source_routed(const struct pass *p);
 
 /*
  * Routes a frame that is for the gateway: takes it, or says why not. One that is `again`

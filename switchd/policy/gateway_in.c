@@ -166,6 +166,10 @@ static enum reason deliver(struct pass *p)
 		return REASON_GUARD_IP;
 	}
 	step(p, "gateway", "routed by another host, from segment %s", route->to->conf.name);
+	if (gateway_is_source_routed(p)) {
+		step(p, "gateway", "would be routed by its source");
+		return REASON_GUARD_IP;
+	}
 	question = (struct gateway_question){.route = route,
 					     .inward = true,
 					     .probe = p->trace || group, /* makes no state */

@@ -4,12 +4,14 @@
  */
 #include <arpa/inet.h>
 
-#include "encap/gso.h"
 #include "switchd/membership.h"
 #include "switchd/policy/gateway_impl.h"
-#include "switchd/segment.h"
 
-#define IPV4_DONT_FRAGMENT 0x4000
+/* Of IPv4 packets; RFC 791 section 3.1. */
+#define OPTION_END    0u
+#define OPTION_NOP    1u
+#define OPTION_LOOSE  131u /* source routes */
+#define OPTION_STRICT 137u
 
 struct gateway_ends gateway_ends_of(const struct pass *p)
 {
@@ -79,23 +81,48 @@ enum reason gateway_decide(struct pass *p, const struct gateway_question *questi
 
 /* ---- where to ---- */
 
-/* A packet for which there is a way. */
-struct way {
-	struct gateway_side *here, *there;
-	struct gateway_route *route;
-	struct ipaddr dst;
-	struct neighbour_where neighbour;
-	const struct fdb_where *station;
-	struct port *port; /* where the station is, if it is here */
-	bool again;
-};
+/* The first and the last address of an IPv4 subnet that has room for that: all of its stations
+ * (RFC 1122 section 3.2.1.3). */
+static bool is_broadcast(const struct ipprefix *subnet, const struct ipaddr *addr)
+{
+	uint32_t all, host;
+
+	if (addr->family != AF_INET || subnet->len > 30)
+		return false;
+	all = UINT32_MAX >> subnet->len;
+	host = ntohl(addr->v4.s_addr) & all;
+	return host == 0 || host == all;
+}
+
+bool gateway_is_source_routed(const struct pass *p)
+{
+	size_t off = p->packet.l3_off + sizeof(struct ipv4_header), end;
+	uint8_t byte = 0, option[2];
+
+	if (p->packet.ip_version != 4 || !frame_peek(p->frame, p->packet.l3_off, 1, &byte))
+		return false;
+	end = p->packet.l3_off + (byte & 0x0fu) * 4u;
+	while (off < end && frame_peek(p->frame, off, 1, &byte) && byte != OPTION_END) {
+		if (byte == OPTION_LOOSE || byte == OPTION_STRICT)
+			return true;
+		if (byte == OPTION_NOP) {
+			off++;
+			continue;
+		}
+		if (!frame_peek(p->frame, off, sizeof(option), option) || option[1] < 2)
+			return false;
+		off += option[1];
+	}
+	return false;
+}
 
 /* Only what comes from a single station of the subnet is ever routed. */
 static enum reason check_source(struct pass *p, const struct ipaddr *src)
 {
 	const struct gateway_address *subnet = gateway_subnet_find(p->segment->gateway, src);
 
-	if (!subnet || gateway_address_find(p->segment->gateway, src)) {
+	if (!subnet || gateway_address_find(p->segment->gateway, src) ||
+	    is_broadcast(&subnet->subnet, src)) {
 		step(p, "gateway", "source is not of this segment's subnet");
 		return REASON_GUARD_IP;
 	}
@@ -124,7 +151,7 @@ static enum reason no_way(struct pass *p, const struct ipaddr *dst)
  * unless it is refused. Refusals by policy are told; what does not fit a connection is
  * not.
  */
-static enum reason ask_policy(struct pass *p, const struct way *way, bool before)
+static enum reason ask_policy(struct pass *p, const struct gateway_way *way, bool before)
 {
 	struct gateway_question question = {
 	    .route = way->route, .probe = before || p->trace, .to = way->port};
@@ -155,7 +182,7 @@ static bool may_ask(struct pass *p)
 }
 
 /* Asks, and lets the frame wait for the answer. */
-static enum reason wait_for(struct pass *p, struct way *way, enum neighbour_use use)
+static enum reason wait_for(struct pass *p, struct gateway_way *way, enum neighbour_use use)
 {
 	struct neighbours *table = way->here->all->table;
 
@@ -169,7 +196,7 @@ static enum reason wait_for(struct pass *p, struct way *way, enum neighbour_use 
 	return REASON_NONE;
 }
 
-static void trace_use(struct pass *p, const struct way *way, enum neighbour_use use)
+static void trace_use(struct pass *p, const struct gateway_way *way, enum neighbour_use use)
 {
 	static const char *const words[] = {
 	    [NEIGHBOUR_SEND] = "is known",
@@ -188,7 +215,7 @@ static void trace_use(struct pass *p, const struct way *way, enum neighbour_use 
  * MAC is at no known place has been silent for long: it is asked for, rather than
  * showing everybody what is for it.
  */
-static enum reason find_station(struct pass *p, struct way *way)
+static enum reason find_station(struct pass *p, struct gateway_way *way)
 {
 	struct switchd *sw = way->here->all->sw;
 	struct neighbours *table = way->here->all->table;
@@ -221,51 +248,10 @@ static enum reason find_station(struct pass *p, struct way *way)
 	return use == NEIGHBOUR_REFUSED ? REASON_NO_NEIGHBOUR : wait_for(p, way, use);
 }
 
-/* ---- what fits ---- */
-
-/* The longest packet that the next link takes; 0: any. */
-static unsigned link_mtu(const struct way *way)
-{
-	unsigned mtu = segment_port_mtu(way->route->to);
-
-	if (!way->port)
-		return mtu;
-	return way->port->ops->mtu ? way->port->ops->mtu(way->port) : mtu;
-}
-
-/*
- * Whether the packet, or each segment of a superframe, fits. What does not is told so
- * if its sender can do something about it. TCP superframes to a wire are cut
- * smaller on the way out, and IPv4 that may be fragmented is, outside of its tunnel.
- */
-static enum reason check_size(struct pass *p, const struct way *way)
-{
-	const struct frame_offload *offload = &p->frame->offload;
-	unsigned mtu = link_mtu(way);
-	struct ipv4_header ip;
-
-	if (mtu == 0)
-		return REASON_NONE;
-	if (offload->gso == FRAME_GSO_NONE
-		? p->packet.l3_len <= mtu
-		: gso_fit(p->frame, mtu + ETH_HEADER_LEN) >= offload->gso_size)
-		return REASON_NONE;
-	if (offload->gso != FRAME_GSO_NONE && offload->gso != FRAME_GSO_UDP && !way->port)
-		return REASON_NONE;
-	if (p->packet.ip_version == 4 &&
-	    (!frame_peek(p->frame, p->packet.l3_off, sizeof(ip), &ip) ||
-	     !(ntohs(ip.fragment) & IPV4_DONT_FRAGMENT)))
-		return REASON_NONE;
-	step(p, "gateway", "longer than the %u bytes that segment %s takes", mtu,
-	     way->route->to->conf.name);
-	gateway_complain(p, ICMP_ERROR_TOO_BIG, mtu, &way->route->via);
-	return REASON_OVERSIZE;
-}
-
 /* ---- sending ---- */
 
 /* Into the other segment, from the router MAC; to who is on this host from the virtual one. */
-static enum reason send_on(struct pass *p, struct way *way)
+static enum reason send_on(struct pass *p, struct gateway_way *way)
 {
 	struct pass out = {.segment = way->route->to, .trace = p->trace};
 	const struct mac *from = way->port ? &way->there->mac : &way->here->all->router;
@@ -280,7 +266,7 @@ static enum reason send_on(struct pass *p, struct way *way)
 	out.packet = p->packet;
 	out.packet.eth.dst = way->neighbour.mac;
 	out.packet.eth.src = *from;
-	reason = forward_out(&out);
+	reason = way->cut ? gateway_send_cut(&out, way->cut) : forward_out(&out);
 	p->frame = out.frame;
 	p->receivers += out.receivers;
 	if (!p->trace && reason == REASON_NONE) {
@@ -310,7 +296,7 @@ static bool is_alive(const struct pass *p)
 
 enum reason gateway_route_frame(struct pass *p, bool again)
 {
-	struct way way = {.here = p->segment->gateway, .again = again};
+	struct gateway_way way = {.here = p->segment->gateway, .again = again};
 	struct gateway_ends ends = gateway_ends_of(p);
 	enum reason reason;
 
@@ -322,6 +308,10 @@ enum reason gateway_route_frame(struct pass *p, bool again)
 	reason = check_source(p, &ends.src);
 	if (reason != REASON_NONE)
 		return reason;
+	if (gateway_is_source_routed(p)) {
+		step(p, "gateway", "would be routed by its source");
+		return REASON_GUARD_IP;
+	}
 	if (gateway_address_find(way.here, &ends.dst))
 		return gateway_echo(p);
 	if (!is_alive(p))
@@ -329,6 +319,10 @@ enum reason gateway_route_frame(struct pass *p, bool again)
 	way.route = gateway_route_find(way.here, &ends.dst);
 	if (!way.route)
 		return no_way(p, &ends.dst);
+	if (is_broadcast(&way.route->subnet, &ends.dst)) {
+		step(p, "gateway", "to all of a subnet: that does not cross");
+		return REASON_POLICY_CLOSED;
+	}
 	way.there = way.route->to->gateway;
 	step(p, "gateway", "to segment %s", way.route->to->conf.name);
 	/* Nobody is asked for on behalf of who may not speak to him. */
@@ -340,7 +334,7 @@ enum reason gateway_route_frame(struct pass *p, bool again)
 	reason = find_station(p, &way);
 	if (reason != REASON_NONE || !p->frame || !way.station)
 		return reason;
-	reason = check_size(p, &way);
+	reason = gateway_fits(p, &way);
 	reason = reason ? reason : ask_policy(p, &way, false);
 	return reason ? reason : send_on(p, &way);
 }

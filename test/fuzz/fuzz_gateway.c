@@ -8,6 +8,9 @@
  */
 #include "test/unit/gateway_case.h"
 
+/* What fits in the second segment; its wire can cut nothing. */
+#define MTU_B 100u
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define WIRES 2u
@@ -97,6 +100,20 @@ static void check_guest(const struct fx_log *log)
 	}
 }
 
+/* What was routed into the second segment is in pieces that fit; what the gateway says itself
+ * is as long as it is. */
+static void check_pieces(const struct fx_log *log)
+{
+	for (unsigned i = 0; i < log->count; i++) {
+		struct packet packet = gc_parse(&log->sent[i]);
+
+		if ((mac_equal(&packet.eth.src, &router) ||
+		     mac_equal(&packet.eth.src, &gateway_mac[B])) &&
+		    packet.ip_version == 4 && packet.protocol != IPPROTO_ICMP)
+			FX_CHECK(packet.l3_len <= MTU_B);
+	}
+}
+
 static void one_input(const uint8_t *data, size_t size)
 {
 	while (size >= 8) {
@@ -123,6 +140,8 @@ static void one_input(const uint8_t *data, size_t size)
 		check_wire(&wire_b->log);
 		for (unsigned i = 0; i < GC_PORTS; i++)
 			check_guest(&port[i]->log);
+		check_pieces(&port[PB]->log);
+		check_pieces(&wire_b->log);
 		/* Nobody but itself, and its gateway about itself. */
 		FX_CHECK(where == PC || port[PC]->log.count == 0);
 		if (where == PC)
@@ -141,6 +160,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!made)
 		gc_open("");
 	made = true;
+	seg[B]->mtu = MTU_B;
+	wire_b->room = MTU_B + ETH_HEADER_LEN;
+	wire_b->ops.no_fragments = true;
 	/* As it was made, but for time, which goes on. */
 	fx.sw.now += 1000000;
 	for (unsigned i = 0; i < SEGMENTS; i++) {

@@ -66,6 +66,13 @@ says() { # PATTERN GUEST PING-ARGS...
 check "what is too big is told so" says "From $(gw4 alpha) .*mtu = 1300" vm1 -M "do" -s 1400 "$(v4 vm5)"
 check "in IPv6, too" says "From $(gw6 alpha) .*mtu=1300" vm1 -M "do" -s 1400 "$(v6 vm5)"
 check "with that TCP finds its way" on vm1 "$PYTHON" "$transfer" check "$(v4 vm5)"
+capture vm5 eth0 "$LAB/pieces.pcap" "icmp or ip[6:2] & 0x3fff != 0"
+check "IPv4 that may be fragmented is" on vm1 ping -q -n -c 1 -w 5 -M dont -s 3000 "$(v4 vm5)"
+capture_end "$LAB_LAST"
+longest() {
+	fields "$LAB/pieces.pcap" "ip.dst == $(v4 vm5)" ip.len | sort -n | tail -n 1
+}
+check "to what its receiver takes" test "$(longest)" -le 1300
 nobody() { # that takes three questions, of either version at once
 	says "From $(gw6 alpha) .*Address unreachable" vm1 fd00:2::99 >"$LAB/nobody6" &
 	says "From $(gw4 alpha) .*Host Unreachable" vm1 10.2.0.99 && wait "$!"
@@ -115,6 +122,9 @@ bad=(
 	# the gateway's address, by ARP and by neighbour discovery
 	"Ether(src='$(mac vm2)', dst='ff:ff:ff:ff:ff:ff')/ARP(op=2, hwsrc='$(mac vm2)', psrc='$(gw4 alpha)', pdst='$(v4 vm1)')"
 	"Ether(src='$(mac vm2)', dst='33:33:00:00:00:01')/IPv6(src='$(v6 vm2)', dst='ff02::1', hlim=255)/ICMPv6ND_NA(tgt='$(gw6 alpha)', R=1, O=1)/ICMPv6NDOptDstLLAddr(lladdr='$(mac vm2)')"
+	# a source route, a subnet's broadcast
+	"$gateway/IP(src='$(v4 vm2)', dst='$(v4 vm3)', options=[IPOption_LSRR(routers=['$(v4 vm4)'])])/ICMP()"
+	"$gateway/IP(src='$(v4 vm2)', dst='10.2.0.255')/ICMP()"
 	# what is no IP
 	"$gateway/LLC()/('x' * 50)"
 	# to a group, through the gateway and in the segment
@@ -126,7 +136,8 @@ on vm2 "$PYTHON" -c "$scapy" "${bad[@]}" >/dev/null 2>&1
 dropped() { # REASON COUNT
 	wait_until 5 test "$(port_drops hostA vm2 "$1")" -ge "$2"
 }
-check "sources that are not the port's are dropped" dropped guard_ip 3
+check "sources that are not the port's are dropped" dropped guard_ip 4
+check "nor are a subnet's broadcasts routed" dropped policy_closed 2
 check "reserved MACs are" dropped guard_mac 2
 check "who says to be the gateway is" dropped guard_arp 2
 check "what is no IP is not routed" dropped not_ip 1

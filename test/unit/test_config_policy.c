@@ -348,7 +348,7 @@ static void entries(void **state)
 }
 
 #define FARM(subnet, gateway)                                                                      \
-	"{\"name\": \"farm\", \"encap\": [{\"type\": \"macrewrite\", \"uplink\": \"lan\", "              \
+	"{\"name\": \"farm\", \"encap\": [{\"type\": \"macrewrite\", \"uplink\": \"lan\", "        \
 	"\"farm\": 1, \"subnet\": " subnet ", \"gateway\": \"" gateway "\"}]}"
 
 static void add_farm(struct desired *desired, const char *text)

@@ -417,6 +417,48 @@ static void test_errors(void **state)
 	assert_int_equal(port[PB]->log.count + wire_b->log.count, 0);
 }
 
+/* The same datagram with four bytes of options. */
+static struct frame *with_option(unsigned kind)
+{
+	struct frame *plain = from_a(64, 20), *frame = frame_alloc(fx.sw.pool, plain->len + 4u);
+	const uint8_t option[4] = {(uint8_t)kind, 3, 4, 0};
+	uint16_t check;
+
+	memcpy(frame->data, plain->data, 34);
+	memcpy(frame->data + 34, option, sizeof(option));
+	memcpy(frame->data + 38, plain->data + 34, plain->len - 34);
+	frame->len = plain->len + 4;
+	frame->data[14] = 0x46;
+	frame->data[17] = (uint8_t)(frame->data[17] + 4);
+	memset(frame->data + 24, 0, 2);
+	check = checksum(frame->data + 14, 24);
+	memcpy(frame->data + 24, &check, 2);
+	frame_free(plain);
+	return frame;
+}
+
+static void test_strange(void **state)
+{
+	(void)state;
+	make_known();
+	/* Who says itself which way a packet goes; other options are the receiver's. */
+	fx_send(port[PA], with_option(131));
+	fx_send(port[PA], with_option(137));
+	assert_int_equal(PA_DROPS(GUARD_IP), 2);
+	assert_int_equal(fx_total(&fx), 0);
+	fx_send(port[PA], with_option(130));
+	assert_int_equal(port[PB]->log.count, 1);
+	assert_int_equal(checksum(port[PB]->log.sent[0].bytes + 14, 24), 0);
+	/* To and from all of a subnet; nobody is asked for or told. */
+	fx_forget(&fx);
+	fx_send(port[PA], gc_udp(gateway_mac[A], guest(10), "10.1.0.10", "10.2.0.255", 9, 9));
+	fx_send(port[PA], gc_udp(gateway_mac[A], guest(10), "10.1.0.10", "10.2.0.0", 9, 9));
+	assert_int_equal(PA_DROPS(POLICY_CLOSED), 2);
+	fx_send(port[PA], gc_udp(gateway_mac[A], guest(10), "10.1.0.255", "10.2.0.20", 9, 9));
+	assert_int_equal(PA_DROPS(GUARD_IP), 3);
+	assert_int_equal(fx_total(&fx), 0);
+}
+
 static void test_error_limit(void **state)
 {
 	(void)state;
@@ -534,11 +576,85 @@ static void test_too_big(void **state)
 	fx_forget(&fx);
 	fx_send(port[PA], from_a(64, 1372));
 	assert_int_equal(port[PB]->log.count, 1);
-	/* One that may be fragmented is left to who can do that. */
+	/* One that may be fragmented is. */
+	fx_forget(&fx);
 	frame = from_a(64, 1380);
 	frame->data[20] = 0;
 	fx_send(port[PA], frame);
+	assert_int_equal(port[PA]->log.count, 0);
 	assert_int_equal(port[PB]->log.count, 2);
+	assert_int_equal(port[PB]->log.sent[0].len, 14 + 20 + 1376);
+	assert_int_equal(port[PB]->log.sent[1].len, 14 + 20 + 12);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *b = port[PB]->log.sent[i].bytes;
+
+		assert_mac(b, mac_of(20));
+		assert_mac(b + 6, &gateway_mac[B]);
+		assert_int_equal(b[22], 63);
+		assert_int_equal(checksum(b + 14, 20), 0);
+	}
+}
+
+/* Superframes of packets that are too long and may be cut. */
+static void test_too_big_superframe(void **state)
+{
+	struct frame *frame;
+
+	(void)state;
+	make_known();
+	seg[B]->mtu = 800;
+	frame = from_a(64, 3000);
+	frame->data[20] = 0;
+	frame->offload = (struct frame_offload){.csum_partial = true,
+						.gso = FRAME_GSO_UDP,
+						.gso_size = 1400,
+						.csum_start = 34,
+						.csum_offset = 6};
+	fx_send(port[PA], frame);
+	/* Two datagrams of 1400 in two fragments each, and one of 200. */
+	assert_int_equal(port[PB]->log.count, 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(port[PB]->log.sent[i].len <= 14 + 800);
+	assert_int_equal(port[PB]->log.sent[4].len, 14 + 28 + 200);
+	assert_int_equal(port[PB]->log.sent[2].bytes[20] >> 5, 1); /* more follow */
+	/* A partial checksum is complete before that. */
+	fx_forget(&fx);
+	frame = from_a(64, 1200);
+	frame->data[20] = 0;
+	frame->offload =
+	    (struct frame_offload){.csum_partial = true, .csum_start = 34, .csum_offset = 6};
+	fx_send(port[PA], frame);
+	assert_int_equal(port[PB]->log.count, 2);
+	assert_false(port[PB]->log.sent[0].offload.csum_partial);
+	assert_true(fx_pool_empty(&fx));
+}
+
+/* To another host: a tunnel cuts by itself, a wire that cannot does not. */
+static void test_too_big_remote(void **state)
+{
+	struct frame *frame;
+	json_t *trace;
+
+	(void)state;
+	fx_send(port[PA], from_a(64, 10));
+	fx_receive(wire_b, 7, gc_answer(guest(20), "10.2.0.20", router));
+	fx_forget(&fx);
+	seg[B]->mtu = 1000;
+	wire_b->room = 1014;
+	frame = from_a(64, 1380);
+	frame->data[20] = 0;
+	fx_send(port[PA], frame_copy(frame));
+	assert_int_equal(wire_b->log.count, 1);
+	fx_forget(&fx);
+	wire_b->ops.no_fragments = true;
+	fx_send(port[PA], frame_copy(frame));
+	assert_int_equal(wire_b->log.count, 2);
+	assert_mac(wire_b->log.sent[1].bytes + 6, &router);
+	trace = forward_trace(port[PA]->port, frame);
+	assert_string_equal(json_string_value(json_object_get(trace, "verdict")), "forward");
+	assert_int_equal(json_array_size(json_object_get(trace, "to")), 1);
+	json_decref(trace);
+	complains(from_a(64, 1380), 0x0304, "10.1.0.1");
 }
 
 /* ---- foreign members, other hosts ---- */
@@ -674,12 +790,15 @@ int main(void)
 	    CASE(test_deliver),
 	    CASE(test_superframe),
 	    CASE(test_errors),
+	    CASE(test_strange),
 	    CASE(test_error_limit),
 	    CASE(test_nobody),
 	    CASE(test_scan),
 	    CASE(test_silent_station),
 	    CASE(test_echo),
 	    CASE(test_too_big),
+	    CASE(test_too_big_superframe),
+	    CASE(test_too_big_remote),
 	    CASE_WITH(test_foreign, setup_foreign),
 	    CASE_WITH(test_elsewhere, setup_elsewhere),
 	    CASE(test_gone),
