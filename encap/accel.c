@@ -25,12 +25,23 @@ struct accel {
 	struct accel_shared *shared;
 	ev_io io;
 	int tap;
-	bool sends, receives;
+	bool sends, receives, failed;
 	unsigned slot;	 /* the last that was written */
 	unsigned victim; /* who makes room in a set of sources that is full */
 	uint64_t received;
 	struct inbox inbox;
 };
+
+/* A TAP that has gone is readable for ever, and has nothing to say. */
+static void fail(struct accel *accel, int error)
+{
+	if (accel->failed)
+		return;
+	accel->failed = true;
+	ev_io_stop(accel->host->loop, &accel->io);
+	log_info("uplink %s: the helper TAP has failed: %s", accel->uplink->name, strerror(error));
+	accel_allow(accel, false, false);
+}
 
 /* ---- sources ---- */
 
@@ -135,7 +146,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n < 0 && errno != EAGAIN)
-				log_limited(LOG_LEVEL_INFO, "receiving: %s", strerror(errno));
+				fail(accel, errno);
 			break;
 		}
 		frame->len = (uint32_t)((size_t)n - HEADER_LEN);
@@ -207,6 +218,8 @@ static int write_piece(struct accel *accel, const struct accel_to *to, struct ac
 	do {
 		n = writev(accel->tap, iov, 3);
 	} while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EIO || errno == EBADFD))
+		fail(accel, errno);
 	return n < 0 ? -errno : 0;
 }
 
@@ -304,11 +317,18 @@ void accel_allow(struct accel *accel, bool send, bool receive)
 {
 	struct accel_shared *shared = accel->shared;
 
+	send = send && !accel->failed;
+	receive = receive && !accel->failed;
 	accel->sends = send;
 	accel->receives = receive;
 	if (!receive)
 		forget(accel);
 	__atomic_store_n(&shared->enabled, receive, __ATOMIC_RELEASE);
+}
+
+bool accel_failed(const struct accel *accel)
+{
+	return accel->failed;
 }
 
 uint64_t accel_received(const struct accel *accel)

@@ -40,6 +40,10 @@ void accel_close(struct accel *accel);
 /* What it may do from now on. What is on the way arrives all the same. */
 void accel_allow(struct accel *accel, bool send, bool receive);
 
+/* Whether the TAP neither gives nor takes anything any more: somebody has set it down, or
+ * deleted it. What is sent goes the default way from then on. */
+bool accel_failed(const struct accel *accel);
+
 /* Frames that came by the TAP: the host compares them with what the XDP program took. */
 uint64_t accel_received(const struct accel *accel);
 

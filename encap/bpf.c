@@ -68,6 +68,19 @@ int bpf_attach_xdp(int program, unsigned ifindex)
 	return bpf(BPF_LINK_CREATE, &attr);
 }
 
+bool bpf_attached(int link)
+{
+	struct bpf_link_info info;
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	memset(&info, 0, sizeof(info));
+	attr.info.bpf_fd = (uint32_t)link;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	return bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 || info.xdp.ifindex != 0;
+}
+
 int bpf_run(int program, const void *in, size_t in_len, void *out, size_t room, size_t *len)
 {
 	union bpf_attr attr;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bpf(2), as far as it is used here: four commands, so that no library is needed for them.
+ * bpf(2), as far as it is used here: five commands, so that no library is needed for them.
  * Descriptors are closed with close(). All need CAP_BPF.
  */
 #ifndef TVD_BPF_H
 #define TVD_BPF_H
 
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ int bpf_load(enum bpf_prog_type type, const char *name, const struct bpf_insn *c
  * driver itself, since behind it the kernel has merged already what it merges. Negative
  * errno: -EBUSY where another program is, -EOPNOTSUPP where the driver knows no XDP. */
 int bpf_attach_xdp(int program, unsigned ifindex);
+
+/* Whether the program that this descriptor stands for is attached still: the interface may
+ * have gone, or somebody may have detached it. True also when the kernel does not say. */
+bool bpf_attached(int link);
 
 /* Runs a program with these bytes as a packet, and what has become of them in `out`, *len
  * bytes of at most `room`. What it returns, or negative errno. */

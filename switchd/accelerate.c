@@ -362,30 +362,57 @@ static void open_all(struct accelerator *a)
 
 /* ---- while it runs ---- */
 
-/* Whether what it needs of the interface is still there, and works. */
-static bool stands(struct accelerator *a)
+/* Whether a filter of ours is there; true also when the kernel does not say. */
+static bool hangs(const struct accelerator *a, unsigned ifindex)
 {
-	struct switchd *sw = a->uplink->sw;
-	struct tc_filter filter = filter_of(sw, a->ifindex);
+	struct tc_filter filter = filter_of(a->uplink->sw, ifindex);
 	struct tc_seen seen = {.found = false};
+
+	return tc_look_for(a->uplink->sw->rtnl, &filter, &seen) != 0 || seen.found;
+}
+
+/* What somebody has taken away of all that it is made of; NULL: nothing. */
+static const char *missing(const struct accelerator *a)
+{
+	struct rtnl_link tap;
+	int ret = rtnl_get_link_at(a->uplink->sw->rtnl, a->tap_ifindex, &tap);
+
+	if (accel_failed(a->accel) || ret == -ENODEV || (ret == 0 && !tap.up))
+		return "somebody has removed its helper TAP, or set it down";
+	if (!hangs(a, a->ifindex) || !hangs(a, a->tap_ifindex))
+		return "somebody has removed its filter";
+	if (!bpf_attached(a->link))
+		return "somebody has detached its XDP program";
+	return NULL;
+}
+
+/* Whether much is taken from the wire and nothing arrives; once in a while. */
+static bool is_silent(struct accelerator *a)
+{
 	uint64_t stripped = __atomic_load_n(&a->shared->stripped, __ATOMIC_RELAXED);
 	uint64_t received = accel_received(a->accel);
 	bool lost = stripped - a->stripped >= LOST && received == a->received;
 
-	if (sw->now - a->looked < LOOK_MS)
-		return true;
-	a->looked = sw->now;
 	a->silent = lost ? a->silent + 1 : 0;
 	a->stripped = stripped;
 	a->received = received;
-	if (tc_look_for(sw->rtnl, &filter, &seen) == 0 && !seen.found) {
-		(void)snprintf(a->why, sizeof(a->why), "somebody has removed its filter");
-		return false;
-	}
-	if (a->silent < SILENT)
+	return a->silent >= SILENT;
+}
+
+/* Whether what it needs is still there, and works. */
+static bool stands(struct accelerator *a)
+{
+	const char *what = NULL;
+
+	if (!accel_failed(a->accel) && a->uplink->sw->now - a->looked < LOOK_MS)
 		return true;
-	(void)snprintf(a->why, sizeof(a->why), "what it receives does not arrive");
-	return false;
+	a->looked = a->uplink->sw->now;
+	what = missing(a);
+	if (!what && is_silent(a))
+		what = "what it receives does not arrive";
+	if (what)
+		(void)snprintf(a->why, sizeof(a->why), "%s", what);
+	return !what;
 }
 
 static struct accelerator *create(struct uplink *uplink)

@@ -242,7 +242,8 @@ struct nlmsghdr *rtnl_put_header(char *buf, uint16_t type, uint16_t flags, size_
 	return nlh;
 }
 
-int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link)
+/* By its name; or, where that is NULL, its index. */
+static int get_link(struct rtnl *rtnl, const char *ifname, unsigned ifindex, struct rtnl_link *link)
 {
 	char buf[512] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct ifinfomsg *info;
@@ -250,8 +251,20 @@ int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link)
 
 	memset(link, 0, sizeof(*link));
 	nlh = rtnl_put_header(buf, RTM_GETLINK, NLM_F_ACK, sizeof(*info), (void **)&info);
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
+	info->ifi_index = (int)ifindex;
+	if (ifname)
+		mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
 	return rtnl_transact(rtnl, nlh, on_link, link, NULL);
+}
+
+int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link)
+{
+	return get_link(rtnl, ifname, 0, link);
+}
+
+int rtnl_get_link_at(struct rtnl *rtnl, unsigned ifindex, struct rtnl_link *link)
+{
+	return get_link(rtnl, NULL, ifindex, link);
 }
 
 int rtnl_each_link(struct rtnl *rtnl, rtnl_link_fn *fn, void *arg)

@@ -48,6 +48,7 @@ void rtnl_close(struct rtnl *rtnl);
 
 /* 0; -ENODEV when there is no such interface; or another negative errno. */
 int rtnl_get_link(struct rtnl *rtnl, const char *ifname, struct rtnl_link *link);
+int rtnl_get_link_at(struct rtnl *rtnl, unsigned ifindex, struct rtnl_link *link);
 
 /*
  * Called for each link of this network namespace. 0; -EINTR when links changed

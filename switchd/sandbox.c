@@ -88,6 +88,7 @@ static const struct restriction restrictions[] = {
     {"bpf", 0, ALL_BITS, BPF_PROG_LOAD},
     {"bpf", 0, ALL_BITS, BPF_PROG_TEST_RUN},
     {"bpf", 0, ALL_BITS, BPF_LINK_CREATE},
+    {"bpf", 0, ALL_BITS, BPF_OBJ_GET_INFO_BY_FD},
     {"openat", 2, O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0},
 #ifndef TVD_SANITIZE
     {"mmap", 2, PROT_EXEC, 0},

@@ -207,6 +207,23 @@ on hostB tc qdisc del dev eth0 clsact
 check "who removes its filter makes it come again" wait_until 10 because hostB removed
 check "as it was" wait_until 10 works hostB
 check "and all works" data vm1 vm2
+helper() {
+	on hostB ip -o link | grep -o 'tvdfast[0-9]*'
+}
+meddle() { # WHY TEXT COMMAND...
+	on hostB "${@:3}"
+	check "who $2 makes it come again, too" wait_until 10 because hostB "$1"
+	check "as it was" wait_until 10 works hostB
+	check "and all works" data vm1 vm2
+}
+meddle TAP "sets the helper TAP down" ip link set "$(helper)" down
+meddle TAP "deletes it" ip link del "$(helper)"
+meddle TAP "moves it away" ip link set "$(helper)" netns hostC
+meddle removed "removes the filter there" tc qdisc del dev "$(helper)" clsact
+meddle detached "detaches the XDP program" "$PYTHON" "$crafted" detach \
+	"$(on hostB ip -d link show eth0 | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')"
+check "and nothing is there twice" equal "$(count_traces hostB | sed 's/tvdfast[0-9]/tvdfast/')" \
+	"1 prog/xdp 1 tvdfast 1 tvdswitch:74766461"
 sed -i 's/fast = "bpf"/fast = "auto"/' "$LAB/hostB.conf"
 check "another way is a reload" ctl hostB reload
 check "and leaves nothing" equal "$(count_traces hostB)" ""

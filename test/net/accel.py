@@ -3,6 +3,7 @@
 
 accel.py send INTERFACE MAC GUEST-MAC WHAT...	to a host's MAC address, for a guest behind it
 accel.py xdp INTERFACE				an XDP program of somebody else, until its end
+accel.py detach PROGRAM				takes the program of this number from where it is attached
 """
 import ctypes
 import os
@@ -16,6 +17,7 @@ from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, Raw, fragment  # pylint:
 
 PEER, HOST = "192.0.2.1", "192.0.2.2"
 ETHERIP = b"\x30\x01"
+CALL = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
 
 
 def segments(guest, count=3, size=200, port=4000):
@@ -89,9 +91,8 @@ def send(interface, mac, guest, *words):
 
 def bpf(command, layout, *values):
     """bpf(2), which no library is needed for."""
-    number = {"x86_64": 321, "aarch64": 280}[platform.machine()]
     attr = struct.pack(layout, *values).ljust(144, b"\0")
-    fd = ctypes.CDLL(None, use_errno=True).syscall(number, command, ctypes.c_char_p(attr), len(attr))
+    fd = ctypes.CDLL(None, use_errno=True).syscall(CALL, command, ctypes.c_char_p(attr), len(attr))
     if fd < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return fd
@@ -107,7 +108,22 @@ def xdp(interface):
     signal.pause()
 
 
-if sys.argv[1] == "send":
-    send(*sys.argv[2:])
-else:
-    xdp(sys.argv[2])
+def detach(program):
+    """Links have no names: looks for that of the program."""
+    number = 0
+    while True:
+        attr = ctypes.create_string_buffer(struct.pack("=II", number, 0), 144)
+        if ctypes.CDLL(None, use_errno=True).syscall(CALL, 31, attr, len(attr)) < 0:  # BPF_LINK_GET_NEXT_ID
+            raise SystemExit("no link has program " + program)
+        number = struct.unpack("=II", attr.raw[:8])[1]
+        fd = bpf(30, "=I", number)  # BPF_LINK_GET_FD_BY_ID
+        info = ctypes.create_string_buffer(64)
+        bpf(15, "=IIQ", fd, len(info), ctypes.addressof(info))  # BPF_OBJ_GET_INFO_BY_FD
+        if struct.unpack("=I", info.raw[8:12])[0] == int(program):
+            bpf(34, "=I", fd)  # BPF_LINK_DETACH
+            return
+        os.close(fd)
+
+
+if __name__ == "__main__":
+    {"send": send, "xdp": xdp, "detach": detach}[sys.argv[1]](*sys.argv[2:])
