@@ -157,15 +157,53 @@ static size_t partial_end(const struct frame *frame)
 	return end - start - frame->offload.csum_offset < sizeof(uint16_t) ? 0 : end;
 }
 
+/*
+ * What a kernel has merged it may hand over as summed up, without saying where the sum is:
+ * hardware does so (LRO), and lists of packets (rx-gro-list). Like any superframe it then
+ * has its sum to be made, by whoever cuts it.
+ */
+static bool claim_checksum(struct frame *frame)
+{
+	struct frame_offload *offload = &frame->offload;
+	struct frame look = *frame;
+	struct packet packet;
+
+	if (!offload->csum_valid || offload->gso > FRAME_GSO_UDP || !packet_parse(&look, &packet))
+		return false;
+	offload->csum_valid = false;
+	offload->csum_partial = true;
+	offload->csum_start = packet.l4_off;
+	offload->csum_offset = kinds[offload->gso].csum_offset;
+	return true;
+}
+
+/* A sum that is to be made begins with that of the pseudo-header. */
+static enum reason begin_checksum(struct frame *frame, const struct superframe *super)
+{
+	size_t len = super->header_len - super->l4_off + super->payload;
+	size_t src = (size_t)(super->src - frame->data), dst = (size_t)(super->dst - frame->data);
+	uint16_t sum;
+
+	if (!frame_writable(frame))
+		return REASON_NO_BUFFER;
+	sum = checksum_fold(checksum_pseudo(frame->data + src, frame->data + dst, super->addr_len,
+					    super->protocol, (uint32_t)len));
+	memcpy(frame->data + super->l4_off + frame->offload.csum_offset, &sum, sizeof(sum));
+	return REASON_NONE;
+}
+
 static enum reason superframe_check(struct frame *frame)
 {
 	struct frame_offload *offload = &frame->offload;
+	bool claimed = !offload->csum_partial && claim_checksum(frame);
 	struct superframe super;
 
 	if (!superframe_parse(frame, &super))
 		return REASON_BAD_OFFLOAD;
 	if (super.payload > (size_t)offload->gso_size * OFFLOAD_SEGMENTS_MAX)
 		return REASON_BAD_OFFLOAD;
+	if (claimed && begin_checksum(frame, &super) != REASON_NONE)
+		return REASON_NO_BUFFER;
 	frame->len = (uint32_t)(super.header_len + super.payload);
 	/* A length left at zero still has to be filled in, by gso_segment(). */
 	if (super.payload <= offload->gso_size && super.length_known) {

@@ -33,7 +33,9 @@
  * gso_size that is not 0 and cuts it into at most OFFLOAD_SEGMENTS_MAX segments.
  * REASON_NONE or REASON_BAD_OFFLOAD. What guests claim
  * goes through here once, where it comes in. A superframe loses its Ethernet
- * padding; one that needs only one segment is turned into an ordinary frame.
+ * padding; one that needs only one segment is turned into an ordinary frame; and
+ * one whose checksums somebody trusted has verified gets a partial one, for which
+ * it has to be private, or REASON_NO_BUFFER is possible.
  */
 enum reason offload_check(struct frame *frame);
 

@@ -274,6 +274,47 @@ static void test_partial(void **state)
 	assert_empty(pool);
 }
 
+/* A superframe that the kernel has merged and verified is like one that a guest has sent: the
+ * field gets what the recipe's pseudo-header adds up to, and nothing else changes. */
+static void test_verified(void **state)
+{
+	uint64_t rnd = 5;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct recipe r = random_recipe(&rnd);
+		bool udp = r.gso == FRAME_GSO_UDP, four = r.version == 4;
+		const uint8_t *ip, *dst;
+		struct frame *frame;
+		size_t len;
+		unsigned sum;
+
+		r.padding = 0;
+		r.payload += r.gso_size; /* one at least */
+		if (r.payload > 65000)
+			continue;
+		frame = super_frame(&r);
+		frame->offload = (struct frame_offload){
+		    .csum_valid = true, .gso = r.gso, .gso_size = r.gso_size};
+		ip = frame->data + r.l3;
+		dst = r.final ? r.final : ip + (four ? 16 : 24);
+		len = r.header - r.l4 + r.payload;
+		sum = naive_pseudo(ip + (four ? 12 : 8), dst, four ? 4 : 16,
+				   udp ? IPPROTO_UDP : IPPROTO_TCP, len);
+		assert_int_equal(offload_check(frame), REASON_NONE);
+		assert_true(frame->offload.csum_partial);
+		assert_false(frame->offload.csum_valid);
+		assert_int_equal(frame->offload.csum_start, r.l4);
+		assert_int_equal(frame->offload.csum_offset, udp ? 6 : 16);
+		assert_int_equal(get16(frame->data + r.l4 + (udp ? 6 : 16)), sum);
+		frame->data[r.l4 + (udp ? 6 : 16)] = 0xbe;
+		frame->data[r.l4 + (udp ? 7 : 17)] = 0xef;
+		assert_memory_equal(frame->data, c.b, c.len);
+		frame_free(frame);
+	}
+	assert_empty(pool);
+}
+
 /* What is neither IP nor TCP: one's complement from the start to the end of the frame. */
 static void test_partial_generic(void **state)
 {
@@ -342,8 +383,11 @@ static void test_partial_lies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_lies),	 cmocka_unit_test(test_lies_of_headers),
-	    cmocka_unit_test(test_partial),	 cmocka_unit_test(test_partial_generic),
+	    cmocka_unit_test(test_lies),
+	    cmocka_unit_test(test_lies_of_headers),
+	    cmocka_unit_test(test_partial),
+	    cmocka_unit_test(test_verified),
+	    cmocka_unit_test(test_partial_generic),
 	    cmocka_unit_test(test_partial_lies),
 	};
 
