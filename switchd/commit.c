@@ -197,6 +197,11 @@ static void warn(const char *text)
 	log_warn("%s", text);
 }
 
+static void note(const char *text)
+{
+	log_info("%s", text);
+}
+
 /* What is read once, at start. */
 static void warn_of_fixed(const struct desired *now, const struct desired *next)
 {
@@ -249,6 +254,8 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	if (sw->desired.control)
 		warn_of_fixed(&sw->desired, next);
 	desired_warn(next, &sw->desired, warn);
+	if (!conf_key_equal(&desired_schema, next, &sw->desired, "policy"))
+		config_policy_note(next, note);
 	ret = apply(sw, next);
 	if (ret < 0)
 		go_back(sw);

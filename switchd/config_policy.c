@@ -260,10 +260,12 @@ static bool check_rule(const struct check *check, const struct flow_conf *flow,
 	return true;
 }
 
+/* An entry that lets everything through has to know to whom. Others may be of a matrix
+ * that several hosts share: what a host does not have is closed. */
 static bool check_flow_domain(const struct check *check, const struct flow_conf *flow,
 			      const char *key, const char *domain)
 {
-	if (!*domain || names_find(check->domains, domain))
+	if (!*domain || flow->flow != FLOW_OPEN || names_find(check->domains, domain))
 		return true;
 	return conf_fail(flow, check->err,
 			 "policy \"%s\": key \"%s\": there is no domain \"%s\": no segment "
@@ -484,6 +486,7 @@ static bool check_junction(const struct check *check, const struct junction_conf
 	return junction->type != JUNCTION_GATEWAY || check_gateways(check, junction);
 }
 
+/* An empty name is none. */
 static bool add_name(struct names *names, const char *name, const void *object)
 {
 	int r = !*name ? 0 : names_add(names, name, (void *)(uintptr_t)object);
@@ -491,21 +494,34 @@ static bool add_name(struct names *names, const char *name, const void *object)
 	return r == 0 || r == -EEXIST;
 }
 
-static bool list_names(struct check *check)
+/* All that segments or the list of domains name. NULL when out of memory. */
+static struct names *list_domains(const struct desired *desired)
 {
-	const struct desired *desired = check->desired;
 	const struct segment_conf *segments = desired->segments.items;
 	const struct domain_conf *domains = desired->domains.items;
+	struct names *names = names_create();
+	bool ok = names != NULL;
+
+	for (size_t i = 0; ok && i < desired->domains.count; i++)
+		ok = add_name(names, domains[i].name, &domains[i]);
+	for (size_t i = 0; ok && i < desired->segments.count; i++)
+		ok = add_name(names, segments[i].domain, &segments[i]);
+	if (ok)
+		return names;
+	names_destroy(names);
+	return NULL;
+}
+
+static bool list_names(struct check *check)
+{
+	const struct segment_conf *segments = check->desired->segments.items;
 	bool ok;
 
-	check->domains = names_create();
+	check->domains = list_domains(check->desired);
 	check->segments = names_create();
 	ok = check->domains && check->segments;
-	for (size_t i = 0; ok && i < desired->domains.count; i++)
-		ok = add_name(check->domains, domains[i].name, &domains[i]);
-	for (size_t i = 0; ok && i < desired->segments.count; i++)
-		ok = add_name(check->domains, segments[i].domain, &segments[i]) &&
-		     add_name(check->segments, segments[i].name, &segments[i]);
+	for (size_t i = 0; ok && i < check->desired->segments.count; i++)
+		ok = add_name(check->segments, segments[i].name, &segments[i]);
 	return ok;
 }
 
@@ -526,4 +542,29 @@ bool config_policy_check(const struct desired *desired, struct err *err)
 	names_destroy(check.domains);
 	names_destroy(check.segments);
 	return ok;
+}
+
+/* ---- What may be a slip ---- */
+
+void config_policy_note(const struct desired *desired, void (*tell)(const char *text))
+{
+	const struct flow_conf *flows = desired->policy.items;
+	struct names *domains = desired->policy.count ? list_domains(desired) : NULL;
+
+	for (size_t i = 0; domains && i < desired->policy.count; i++) {
+		const char *const both[] = {flows[i].from, flows[i].to};
+
+		for (int k = 0; k < 2; k++) {
+			struct err said = {""};
+
+			if (!*both[k] || names_find(domains, both[k]))
+				continue;
+			(void)conf_fail(&flows[i], &said,
+					"note: policy \"%s\": there is no domain \"%s\" here: no "
+					"segment belongs to it, and \"domains\" does not list it",
+					flows[i].name, both[k]);
+			tell(said.text);
+		}
+	}
+	names_destroy(domains);
 }

@@ -87,4 +87,8 @@ bool config_policy_complete(struct desired *desired);
 /* What one object can say of itself, and references. false with a message. */
 bool config_policy_check(const struct desired *desired, struct err *err);
 
+/* Tells of entries whose domains are not on this host, a text for each: hosts may share a
+ * matrix, but it may also be a slip. */
+void config_policy_note(const struct desired *desired, void (*tell)(const char *text));
+
 #endif

@@ -271,20 +271,64 @@ static void do_fdb_add(struct switchd *sw, struct ctl_conn *conn, json_t *args, 
 		ctl_fail(conn, "%s", strerror(-ret));
 }
 
+/* Where a station is, if that is a local port; else NULL. */
+static const struct port *port_of_station(const struct switchd *sw, const struct segment *segment,
+					  const struct mac *mac)
+{
+	const struct fdb_where *where = fdb_lookup(sw->fdb, segment->number, mac, sw->now);
+
+	return where && where->side == FDB_SIDE_LOCAL ? sw->port_by_number[where->port] : NULL;
+}
+
+/* The one segment that knows a station, for those who do not say; else the request is
+ * answered. */
+static struct segment *segment_of_station(struct switchd *sw, struct ctl_conn *conn,
+					  const struct mac *mac, const char *text)
+{
+	struct segment *found = NULL;
+
+	list_for_each (&sw->segments, it) {
+		struct segment *segment = container_of(it, struct segment, link);
+
+		if (!fdb_lookup(sw->fdb, segment->number, mac, sw->now))
+			continue;
+		if (found) {
+			ctl_fail(conn, "%s is in several segments: say which", text);
+			return NULL;
+		}
+		found = segment;
+	}
+	if (!found)
+		ctl_fail(conn, "no segment knows %s", text);
+	return found;
+}
+
 static void do_fdb_del(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
+	const char *text = arg_string(args, "mac");
+	const struct port *port = NULL;
 	struct segment *segment;
 	struct mac mac;
 
 	(void)fd;
 	if (!need_mac(conn, args, &mac))
 		return;
-	segment = need_segment(sw, conn, args);
+	if (json_object_get(args, "segment"))
+		segment = need_segment(sw, conn, args);
+	else
+		segment = segment_of_station(sw, conn, &mac, text);
+	if (segment && json_object_get(args, "port")) {
+		port = need_port(sw, conn, args, "port");
+		if (!port)
+			return;
+	}
 	if (!segment)
 		return;
-	if (fdb_del(sw->fdb, segment->number, &mac) < 0)
-		ctl_fail(conn, "segment \"%s\" does not know %s", segment->conf.name,
-			 arg_string(args, "mac"));
+	if (port && port_of_station(sw, segment, &mac) != port)
+		ctl_fail(conn, "in segment \"%s\" %s is not at port \"%s\"", segment->conf.name,
+			 text, port->conf->name);
+	else if (fdb_del(sw->fdb, segment->number, &mac) < 0)
+		ctl_fail(conn, "segment \"%s\" does not know %s", segment->conf.name, text);
 	else
 		ctl_ok(conn, NULL);
 }

@@ -38,6 +38,7 @@ static void item(struct ctl_conn *conn, struct json_text *json)
 struct fdb_walk {
 	struct switchd *sw;
 	int segment;	  /* < 0: all */
+	int64_t port;	  /* of which local port alone; < 0: of all, and behind encaps */
 	uint32_t cursor;  /* of the table, or of the places */
 	uint32_t *places; /* of the entries of a segment that has few; else NULL */
 	uint32_t count;
@@ -115,8 +116,12 @@ static bool fdb_next(void *state, struct ctl_conn *conn)
 		n = fdb_list_some(sw->fdb, walk->segment, sw->now, &walk->cursor, list, CHUNK,
 				  SLOTS, &end);
 	}
-	for (size_t i = 0; i < n; i++)
-		put_entry(sw, conn, &list[i]);
+	for (size_t i = 0; i < n; i++) {
+		const struct fdb_where *where = &list[i].where;
+
+		if (walk->port < 0 || (where->side == FDB_SIDE_LOCAL && where->port == walk->port))
+			put_entry(sw, conn, &list[i]);
+	}
 	return !end;
 }
 
@@ -135,11 +140,17 @@ static void find_places(struct fdb_walk *walk)
 
 void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
+	const char *name = json_string_value(json_object_get(args, "port"));
+	const struct port *port = name ? switchd_port(sw, name) : NULL;
 	const struct segment *segment;
 	struct fdb_walk *walk;
 
 	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
+	if (name && !port) {
+		ctl_fail(conn, "there is no port \"%s\"", name);
+		return;
+	}
 	walk = calloc(1, sizeof(*walk));
 	if (!walk) {
 		ctl_fail(conn, "out of memory");
@@ -147,6 +158,7 @@ void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 	}
 	walk->sw = sw;
 	walk->segment = segment ? segment->number : -1;
+	walk->port = port ? (int64_t)port->number : -1;
 	if (segment)
 		find_places(walk);
 	ctl_generate(conn, fdb_next, fdb_walk_free, walk);
@@ -156,6 +168,7 @@ void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 
 struct peer_walk {
 	struct switchd *sw;
+	int only;	 /* of which segment; < 0: of all */
 	uint32_t cursor; /* of who is heard */
 	bool silent;	 /* these are through; next are those of segments */
 	char **segments; /* their names, which survive changes between two chunks */
@@ -198,7 +211,8 @@ static void heard_peers(struct peer_walk *walk, struct ctl_conn *conn)
 					 &walk->silent);
 
 	for (size_t i = 0; i < n; i++) {
-		if (list[i].where.side != FDB_SIDE_LOCAL && ipaddr_is_set(&list[i].where.remote))
+		if (list[i].where.side != FDB_SIDE_LOCAL && ipaddr_is_set(&list[i].where.remote) &&
+		    (walk->only < 0 || list[i].segment == walk->only))
 			put_peer(conn, segment_name(sw, list[i].segment), &list[i].where.remote,
 				 &list[i]);
 	}
@@ -276,10 +290,13 @@ static bool peers_next(void *state, struct ctl_conn *conn)
 
 void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	struct peer_walk *walk = calloc(1, sizeof(*walk));
+	const struct segment *only;
+	struct peer_walk *walk;
 	size_t count = 0;
 
-	(void)args;
+	if (!control_asked_segment(sw, conn, args, &only))
+		return;
+	walk = calloc(1, sizeof(*walk));
 	list_for_each (&sw->segments, it)
 		count++;
 	if (walk)
@@ -287,9 +304,13 @@ void control_show_peers(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 	if (!walk || !walk->segments)
 		goto fail;
 	walk->sw = sw;
+	walk->only = only ? only->number : -1;
 	list_for_each (&sw->segments, it) {
-		char *name = strdup(container_of(it, struct segment, link)->conf.name);
+		const struct segment *segment = container_of(it, struct segment, link);
+		char *name = only && segment != only ? NULL : strdup(segment->conf.name);
 
+		if (only && segment != only)
+			continue;
 		if (!name)
 			goto fail;
 		walk->segments[walk->segment_count++] = name;

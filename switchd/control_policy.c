@@ -328,6 +328,18 @@ static json_t *junction_item(const struct switchd *sw, size_t i)
 
 void control_show_junctions(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	(void)args;
-	walk_start(sw, conn, junction_count, junction_item);
+	const char *asked = json_string_value(json_object_get(args, "name"));
+
+	if (!asked) {
+		walk_start(sw, conn, junction_count, junction_item);
+		return;
+	}
+	for (size_t i = 0; i < junction_count(sw); i++) {
+		if (strcmp(sw->policy->plan.junctions[i].name, asked) != 0)
+			continue;
+		ctl_item(conn, junction_item(sw, i));
+		ctl_ok(conn, NULL);
+		return;
+	}
+	ctl_fail(conn, "there is no junction \"%s\"", asked);
 }

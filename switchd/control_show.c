@@ -454,14 +454,38 @@ static json_t *rings_of(struct switchd *sw, const struct uplink *uplink)
 	return counts.array;
 }
 
+/* Whether the request names this object, or none. */
+static bool asks_for(const json_t *args, const char *name)
+{
+	const char *asked = json_string_value(json_object_get(args, "name"));
+
+	return !asked || (name && strcmp(asked, name) == 0);
+}
+
+/* The end of a list of those that were asked for. */
+static void end_named(struct ctl_conn *conn, const json_t *args, const char *kind, size_t shown)
+{
+	const char *asked = json_string_value(json_object_get(args, "name"));
+
+	if (asked && shown == 0)
+		ctl_fail(conn, "there is no %s \"%s\"", kind, asked);
+	else
+		ctl_ok(conn, NULL);
+}
+
 void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	(void)args;
+	size_t shown = 0;
+
 	list_for_each (&sw->uplinks, it) {
 		struct uplink *uplink = container_of(it, struct uplink, link);
-		json_t *object = json_object(), *addresses = json_array(), *accelerator;
+		json_t *object, *addresses, *accelerator;
 		char text[ADDR_STRLEN];
 
+		if (!asks_for(args, uplink->conf.name))
+			continue;
+		object = json_object();
+		addresses = json_array();
 		for (unsigned i = 0; i < 2; i++) {
 			if (ipaddr_is_set(&uplink->view.addr[i]))
 				json_array_append_new(addresses, json_string(ipaddr_format(
@@ -481,8 +505,9 @@ void control_show_uplinks(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 		json_object_set_new(object, "ring", rings_of(sw, uplink));
 		json_object_set_new(object, "owner", json_string(uplink->conf.owner));
 		ctl_item(conn, object);
+		shown++;
 	}
-	ctl_ok(conn, NULL);
+	end_named(conn, args, "uplink", shown);
 }
 
 /* ---- encaps ---- */
@@ -632,12 +657,18 @@ void control_show_relays(struct switchd *sw, struct ctl_conn *conn, json_t *args
 
 void control_show_mirrors(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	(void)args;
+	size_t shown = 0;
+
 	list_for_each (&sw->captures, it) {
 		json_t *object = capture_show(capture_of_link(it));
 
-		if (object)
-			ctl_item(conn, object);
+		if (!object ||
+		    !asks_for(args, json_string_value(json_object_get(object, "name")))) {
+			json_decref(object);
+			continue;
+		}
+		ctl_item(conn, object);
+		shown++;
 	}
-	ctl_ok(conn, NULL);
+	end_named(conn, args, "mirror", shown);
 }

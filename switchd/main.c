@@ -489,18 +489,22 @@ static int serve(const char *config_file, struct desired *desired, bool takeover
 static void usage(FILE *out)
 {
 	(void)fprintf(out, "usage: switchd [-c FILE] [-t] [-T] [-V] [-h] [-v]...\n"
-			   "  -c FILE  configuration (default " CONFIG_FILE_DEFAULT ")\n"
-			   "  -t       check the configuration and exit\n"
-			   "  -T, --takeover\n"
-			   "           take over from the switchd that serves now\n"
-			   "  -v       log more: debug messages\n"
-			   "  -V       print the version and exit\n"
-			   "  -h       print this and exit\n"
+			   "  -c, --config FILE  configuration (default " CONFIG_FILE_DEFAULT ")\n"
+			   "  -t, --test         check the configuration and exit\n"
+			   "  -T, --takeover     take over from the switchd that serves now\n"
+			   "  -v, --verbose      log more: debug messages\n"
+			   "  -V, --version      print the version and exit\n"
+			   "  -h, --help         print this and exit\n"
 			   "See switchd(8) and switchd.conf(5).\n");
 }
 
 static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
     {"takeover", no_argument, NULL, 'T'},
+    {"test", no_argument, NULL, 't'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
 
@@ -566,6 +570,7 @@ int main(int argc, char **argv)
 	}
 	if (test) {
 		desired_warn(&desired, NULL, print_warning);
+		config_policy_note(&desired, print_warning);
 		(void)printf("%s: good\n", config_file);
 		desired_clear(&desired);
 		return EXIT_SUCCESS;

@@ -405,6 +405,17 @@ static int run_one(const struct program *program, char *const *words)
 	return status;
 }
 
+/* Options behind the object, as in `switchctl port show -j`. */
+static void take_options(struct program *program, char **words)
+{
+	struct cli_options options = {.socket = program->socket};
+
+	cli_take_options(words, &options);
+	program->socket = options.socket;
+	program->output.json |= options.json;
+	program->output.pretty |= options.pretty;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -451,9 +462,12 @@ int main(int argc, char **argv)
 			return USAGE;
 		}
 	}
-	if (batch && optind == argc)
+	/* "--" in front of the object: all behind it are words. */
+	if (strcmp(argv[optind - 1], "--") != 0)
+		take_options(&program, argv + optind);
+	if (batch && !argv[optind])
 		return run_batch(&program, batch);
-	if (batch || optind == argc) {
+	if (batch || !argv[optind]) {
 		print_usage(stderr);
 		return USAGE;
 	}

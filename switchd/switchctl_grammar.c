@@ -311,11 +311,22 @@ static int parse_port_del(struct cli_call *call, char *const *words, struct err 
 	return rc < 0 ? rc : parse_selectors(call, words, keys, err);
 }
 
+/* [segment SEGMENT]; a lone word that is no key is its name. */
 static int parse_of_segment(struct cli_call *call, char *const *words, struct err *err)
 {
 	static const char *const keys[] = {"segment", NULL};
 
+	if (words[0] && !words[1] && match(words[0], keys, err) == -ENOENT)
+		return put(call->args, "segment", words[0], err);
 	return parse_selectors(call, words, keys, err);
+}
+
+static int parse_fdb_show(struct cli_call *call, char *const *words, struct err *err)
+{
+	static const char *const keys[] = {"segment", "port", NULL};
+
+	return words[0] && !words[1] ? parse_of_segment(call, words, err)
+				     : parse_selectors(call, words, keys, err);
 }
 
 static int parse_flush(struct cli_call *call, char *const *words, struct err *err)
@@ -379,11 +390,10 @@ static int parse_fdb_add(struct cli_call *call, char *const *words, struct err *
 
 static int parse_fdb_del(struct cli_call *call, char *const *words, struct err *err)
 {
+	static const char *const keys[] = {"segment", "port", NULL};
 	int rc = take_mac(call, &words, err);
 
-	if (rc == 0)
-		rc = parse_of_segment(call, words, err);
-	return rc < 0 ? rc : need_key(call, "segment", err);
+	return rc < 0 ? rc : parse_selectors(call, words, keys, err);
 }
 
 /* {port P | segment S}, what a mirror and a capture look at. */
@@ -403,14 +413,21 @@ static int take_place(struct cli_call *call, char *const **words, struct err *er
 	return put(call->args, keys[key], (*words)[-1], err);
 }
 
+/* "file FILE" may also stand in front of what is copied. */
 static int parse_mirror_add(struct cli_call *call, char *const *words, struct err *err)
 {
 	static const char *const sinks[] = {"file", "port", NULL};
 	int rc = take_name(call, &words, "mirror", err), sink;
 
+	if (rc == 0 && words[0] && words[1] && strcmp(words[0], "file") == 0) {
+		call->file = words[1];
+		words += 2;
+	}
 	if (rc == 0)
 		rc = take_place(call, &words, err);
-	if (rc < 0)
+	if (rc == 0 && call->file)
+		rc = no_more(words, err);
+	if (rc < 0 || call->file)
 		return rc;
 	if (!*words)
 		return err_set(err, EINVAL, "to where? 'file FILE' or 'port NAME' is missing");
@@ -460,7 +477,9 @@ static int put_frame(struct cli_call *call, char *const *words, struct err *err)
 	if (!hex)
 		return err_set(err, EINVAL, "out of memory");
 	for (; rc == 0 && *words; words++) {
-		for (const char *c = *words; rc == 0 && *c; c++) {
+		const bool prefixed = (*words)[0] == '0' && ((*words)[1] | 0x20) == 'x';
+
+		for (const char *c = *words + (prefixed ? 2 : 0); rc == 0 && *c; c++) {
 			if (isxdigit((unsigned char)*c))
 				hex[digits++] = *c;
 			else if (!strchr(":-. \t\n", *c))
@@ -529,11 +548,11 @@ const struct cli_command cli_commands[] = {
 	{"segment", "show", "[NAME]", "segment.show", CLI_SHOW, parse_maybe_name},
 	{"segment", "add", "NAME [KEY VALUE]... [encap TYPE uplink UPLINK [KEY VALUE]...]...", "segment.add", CLI_CHANGE, parse_segment_add},
 	{"segment", "del", "NAME", "segment.del", CLI_CHANGE, parse_name},
-	{"uplink", "show", "", "uplink.show", CLI_SHOW, NULL},
+	{"uplink", "show", "[NAME]", "uplink.show", CLI_SHOW, parse_maybe_name},
 	{"encap", "show", "[segment SEGMENT]", "encap.show", CLI_SHOW, parse_of_segment},
-	{"fdb", "show", "[segment SEGMENT]", "fdb.show", CLI_SHOW, parse_of_segment},
+	{"fdb", "show", "[segment SEGMENT] [port NAME]", "fdb.show", CLI_SHOW, parse_fdb_show},
 	{"fdb", "add", "MAC segment SEGMENT port NAME [static|sticky]", "fdb.add", CLI_CHANGE, parse_fdb_add},
-	{"fdb", "del", "MAC segment SEGMENT", "fdb.del", CLI_CHANGE, parse_fdb_del},
+	{"fdb", "del", "MAC [segment SEGMENT] [port NAME]", "fdb.del", CLI_CHANGE, parse_fdb_del},
 	{"fdb", "flush", "[segment SEGMENT] [port NAME]", "fdb.flush", CLI_CHANGE, parse_flush},
 	{"binding", "show", "[segment SEGMENT]", "binding.show", CLI_SHOW, parse_of_segment},
 	{"neighbour", "show", "[segment SEGMENT]", "neighbour.show", CLI_SHOW, parse_of_segment},
@@ -541,14 +560,14 @@ const struct cli_command cli_commands[] = {
 	{"connection", "show", "[segment SEGMENT]", "connection.show", CLI_SHOW, parse_of_segment},
 	{"connection", "flush", "[segment SEGMENT]", "connection.flush", CLI_CHANGE, parse_of_segment},
 	{"multicast", "show", "[segment SEGMENT]", "multicast.show", CLI_SHOW, parse_of_segment},
-	{"peer", "show", "", "peer.show", CLI_SHOW, NULL},
+	{"peer", "show", "[segment SEGMENT]", "peer.show", CLI_SHOW, parse_of_segment},
 	{"relay", "show", "[segment SEGMENT]", "relay.show", CLI_SHOW, parse_of_segment},
 	{"policy", "show", "", "policy.show", CLI_SHOW, NULL},
 	{"policy", "check", "FROM TO", "policy.check", CLI_OBJECT, parse_from_to},
 	{"policy", "matrix", "[--dot]", "policy.matrix", CLI_MATRIX, parse_dot},
 	{"policy", "verify", "[PORT]", "policy.verify", CLI_SHOW, parse_maybe_port},
-	{"junction", "show", "", "junction.show", CLI_SHOW, NULL},
-	{"mirror", "show", "", "mirror.show", CLI_SHOW, NULL},
+	{"junction", "show", "[NAME]", "junction.show", CLI_SHOW, parse_maybe_name},
+	{"mirror", "show", "[NAME]", "mirror.show", CLI_SHOW, parse_maybe_name},
 	{"mirror", "add", "NAME {port NAME | segment SEGMENT} {file FILE | port NAME}", "mirror.add", CLI_MIRROR, parse_mirror_add},
 	{"mirror", "del", "NAME", "mirror.del", CLI_CHANGE, parse_name},
 	{"pcap", NULL, "{port NAME | segment SEGMENT} [FILTER]", "pcap", CLI_PCAP, parse_pcap},
@@ -582,6 +601,18 @@ static void collect(const char *object, const char **names)
 	}
 	names[n++] = "help";
 	names[n] = NULL;
+}
+
+/* Verbs that ip(8) also knows by another name. */
+static const char *plain_verb(const char *verb)
+{
+	static const char *const others[][2] = {
+	    {"list", "show"}, {"lst", "show"}, {"ls", "show"}, {"delete", "del"}};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(verb, others[i][0]) == 0)
+			return others[i][1];
+	return verb;
 }
 
 static int help(struct cli_call *call, const char *object)
@@ -630,7 +661,7 @@ int cli_parse(struct cli_call *call, char *const *words, struct err *err)
 		verb = "show";
 		if (*words) {
 			collect(object, names);
-			rc = match_one(*words++, names, "verb", err);
+			rc = match_one(plain_verb(*words++), names, "verb", err);
 			if (rc < 0)
 				return rc;
 			verb = names[rc];
@@ -653,54 +684,4 @@ void cli_call_clear(struct cli_call *call)
 	json_decref(call->args);
 	free(call->filter);
 	*call = (struct cli_call){0};
-}
-
-/* Moves one word, freed of quotes, to the front of where it stands. Its end, or NULL. */
-static char *unquote(char *from, char **word, struct err *err)
-{
-	char *to = *word = from, quote = '\0';
-
-	for (; *from && (quote || !isspace((unsigned char)*from)); from++) {
-		if (quote && *from == quote) {
-			quote = '\0';
-		} else if (!quote && (*from == '"' || *from == '\'')) {
-			quote = *from;
-		} else if (*from == '\\' && quote != '\'') {
-			if (!from[1]) {
-				(void)err_set(err, EINVAL, "the line ends with a backslash");
-				return NULL;
-			}
-			*to++ = *++from;
-		} else {
-			*to++ = *from;
-		}
-	}
-	if (quote) {
-		(void)err_set(err, EINVAL, "a quote (%c) is not closed", quote);
-		return NULL;
-	}
-	if (*from)
-		from++;
-	*to = '\0';
-	return from;
-}
-
-int cli_split(char *line, char **words, int max, struct err *err)
-{
-	int n = 0;
-
-	for (;;) {
-		while (isspace((unsigned char)*line))
-			line++;
-		if (*line == '\0' || *line == '#')
-			break;
-		if (n == max - 1)
-			return err_set(err, EINVAL, "more than %d words", max - 1);
-		line = unquote(line, &words[n], err);
-		if (!line)
-			return -EINVAL;
-		n++;
-	}
-	words[n] = NULL;
-	return n;
 }

@@ -61,6 +61,16 @@ void cli_call_clear(struct cli_call *call);
 /* All commands, in the order in which they are shown; the last has no object. */
 extern const struct cli_command cli_commands[];
 
+/* Options of switchctl that stand among, or behind, the words of a command. */
+struct cli_options {
+	const char *socket; /* one of the words; untouched if none is given */
+	bool json, pretty;
+};
+
+/* Takes them out of a NULL-terminated list of words; those behind "--" are words,
+ * whatever they look like. */
+void cli_take_options(char **words, struct cli_options *options);
+
 /* Cuts a line of a batch file into words, in place: blanks separate, quotes and
  * backslashes hold together, # begins a comment. How many words (at most max - 1,
  * and a NULL after them), or -EINVAL with a message. */

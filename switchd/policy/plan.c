@@ -271,7 +271,20 @@ static bool check_counts(struct planner *planner)
 	return ok;
 }
 
-/* Where frames may cross they do so on the host of the receiver: that has to carry both. */
+/* Whether the list of domains names it. */
+static bool is_listed(const struct desired *desired, const char *name)
+{
+	const struct domain_conf *domains = desired->domains.items;
+
+	for (size_t i = 0; i < desired->domains.count; i++)
+		if (strcmp(domains[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Where frames may cross they do so on the host of the receiver: that has to carry both.
+ * Of a domain that nothing else here names, rules alone let nothing through: hosts may
+ * share them. */
 static bool check_carried(struct planner *planner, const struct matrix_flow *flow)
 {
 	const struct matrix *matrix = planner->plan->matrix;
@@ -289,6 +302,9 @@ static bool check_carried(struct planner *planner, const struct matrix_flow *flo
 		missing = matrix_domain(matrix, flow->from);
 	}
 	if (two->segments != 0 || !one->port || one->elsewhere || !*missing)
+		return true;
+	if (matrix_effective(matrix, flow->from, flow->to) == FLOW_CONTROLLED &&
+	    !is_listed(planner->desired, missing))
 		return true;
 	return conf_fail(
 	    flow->half[MATRIX_OUT].entry, planner->err,

@@ -36,7 +36,8 @@ struct dgram {
 /* clang-format off */
 static const struct conf_key dgram_keys[] = {
 	PORT_COMMON_KEYS(struct dgram_conf),
-	{.name = "path", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, path), .required = true, .wants = socket_wants_path},
+	{.name = "path", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, path), .wants = socket_wants_path},
+	{.name = "local", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, local), .wants = socket_wants_place},
 	{.name = "remote", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, remote), .required = true, .wants = socket_wants_path},
 	{.name = "mode", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, mode), .wants = socket_wants_mode},
 	{.name = "group", .type = CONF_STRING, .offset = offsetof(struct dgram_conf, group), .wants = socket_wants_group},
@@ -73,30 +74,47 @@ static const char *own_of(const struct dgram_conf *conf)
 	return conf->path ? conf->path : conf->local;
 }
 
-static int dgram_check(const struct port_conf *common, struct err *err)
+/* The file of our UNIX socket, whichever key names it; NULL: UDP. */
+static const char *file_of(const struct dgram_conf *conf)
 {
-	const struct dgram_conf *conf = conf_of(common);
+	return conf->path || *conf->local == '/' ? own_of(conf) : NULL;
+}
+
+/* What is wrong with it, or NULL. */
+static const char *fault_of(const struct dgram_conf *conf)
+{
 	struct sockaddr_storage local, remote;
 
-	if (strcmp(own_of(conf), conf->remote) == 0) {
-		conf_fail(conf, err, "port \"%s\": `%s` and `remote` are the same", common->name,
-			  conf->path ? "path" : "local");
-		return -EINVAL;
-	}
-	if (conf->path)
-		return 0;
+	if (!conf->path == !conf->local)
+		return "one of `path` and `local` says where, and only one";
+	if (strcmp(own_of(conf), conf->remote) == 0)
+		return conf->path ? "`path` and `remote` are the same"
+				  : "`local` and `remote` are the same";
+	if (file_of(conf))
+		return NULL;
+	if (conf->mode || conf->group)
+		return "`mode` and `group` are for the file of a UNIX socket";
+	if (socket_wants_endpoint(conf->remote))
+		return "`remote` is not ADDRESS:PORT as `local` is";
 	(void)socket_endpoint(conf->local, &local);
 	(void)socket_endpoint(conf->remote, &remote);
-	if (local.ss_family == remote.ss_family)
+	return local.ss_family == remote.ss_family ? NULL
+						   : "`local` and `remote` are of two IP versions";
+}
+
+static int dgram_check(const struct port_conf *common, struct err *err)
+{
+	const char *fault = fault_of(conf_of(common));
+
+	if (!fault)
 		return 0;
-	conf_fail(conf, err, "port \"%s\": `local` and `remote` are of two IP versions",
-		  common->name);
+	conf_fail(common, err, "port \"%s\": %s", common->name, fault);
 	return -EINVAL;
 }
 
 static const char *dgram_path(const struct port_conf *conf)
 {
-	return conf_of(conf)->path;
+	return file_of(conf_of(conf));
 }
 
 static bool dgram_conflict(const struct port_conf *a, const struct port_conf *b)
@@ -275,7 +293,7 @@ static void dgram_send(struct port *port, struct frame_batch *batch)
 /* @syscall setsockopt */
 static int open_unix(struct dgram *dgram, const struct dgram_conf *conf, struct err *err)
 {
-	int fd = socket_bind_file(conf->path, SOCK_DGRAM, conf->mode, conf->group, err);
+	int fd = socket_bind_file(file_of(conf), SOCK_DGRAM, conf->mode, conf->group, err);
 	int one = 1;
 
 	dgram->named = true;
@@ -328,7 +346,7 @@ static int dgram_open(struct port *port)
 
 	if (!dgram)
 		return -ENOMEM;
-	dgram->fd = conf->path ? open_unix(dgram, conf, &err) : open_udp(conf, &err);
+	dgram->fd = file_of(conf) ? open_unix(dgram, conf, &err) : open_udp(conf, &err);
 	if (dgram->fd < 0) {
 		int ret = dgram->fd;
 
@@ -346,8 +364,8 @@ static int examine(int fd, const struct dgram_conf *conf)
 {
 	struct sockaddr_storage local;
 
-	if (conf->path)
-		return socket_is_bound_file(fd, SOCK_DGRAM, conf->path) ? 0 : -EINVAL;
+	if (file_of(conf))
+		return socket_is_bound_file(fd, SOCK_DGRAM, file_of(conf)) ? 0 : -EINVAL;
 	(void)socket_endpoint(conf->local, &local);
 	return socket_is_bound(fd, SOCK_DGRAM, &local) ? 0 : -EINVAL;
 }
@@ -364,7 +382,7 @@ static int dgram_adopt(struct port *port, struct port_heritage *heritage)
 	dgram = calloc(1, sizeof(*dgram));
 	if (!dgram)
 		return -ENOMEM;
-	dgram->named = conf->path != NULL;
+	dgram->named = file_of(conf) != NULL;
 	if (dgram->named)
 		(void)unix_address(&dgram->to, conf->remote);
 	dgram->fd = port_heritage_take(heritage, 0);
@@ -387,7 +405,7 @@ static void dgram_handover(const struct port *port, struct port_heritage *herita
 				    "uid", (int)dgram->peer.uid);
 }
 
-static const char *const dgram_identity[] = {"path", "remote", "mode", "group", NULL};
+static const char *const dgram_identity[] = {"path", "local", "remote", "mode", "group", NULL};
 static const char *const udp_identity[] = {"local", "remote", NULL};
 
 static void dgram_close(struct port *port)
@@ -397,8 +415,8 @@ static void dgram_close(struct port *port)
 
 	ev_io_stop(port->host->loop, &dgram->io);
 	ev_timer_stop(port->host->loop, &dgram->back);
-	if (conf->path && !port->shared)
-		socket_remove_file(conf->path);
+	if (file_of(conf) && !port->shared)
+		socket_remove_file(file_of(conf));
 	port_close_fd(port->host, dgram->fd);
 	free(dgram);
 	port->state = NULL;

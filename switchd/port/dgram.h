@@ -13,7 +13,7 @@
 struct dgram_conf {
 	struct port_conf common;
 	char *path;	    /* dgram: ours */
-	char *local;	    /* udp: ours */
+	char *local;	    /* ours; of dgram UNIX from '/' on, else UDP */
 	char *remote;	    /* the guest's */
 	char *mode, *group; /* dgram: of the file at path */
 };

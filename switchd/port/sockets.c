@@ -81,6 +81,15 @@ const char *socket_wants_endpoint(const char *value)
 		   : "ADDRESS:PORT, with an IPv6 address in brackets";
 }
 
+const char *socket_wants_place(const char *value)
+{
+	if (*value == '/')
+		return socket_wants_path(value);
+	return socket_wants_endpoint(value) ? "ADDRESS:PORT, with an IPv6 address in brackets, or "
+					      "a path that begins with '/'"
+					    : NULL;
+}
+
 static bool parse_mode(const char *text, mode_t *mode)
 {
 	size_t len = strspn(text, "01234567");

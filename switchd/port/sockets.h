@@ -16,6 +16,7 @@
 /* For conf_key.wants. */
 const char *socket_wants_path(const char *value);
 const char *socket_wants_endpoint(const char *value); /* "192.0.2.1:4000", "[2001:db8::1]:4000" */
+const char *socket_wants_place(const char *value);    /* either; a path begins with '/' */
 const char *socket_wants_mode(const char *value);     /* "0660" */
 const char *socket_wants_group(const char *value);    /* a name or a number */
 

@@ -50,8 +50,8 @@ struct stream {
 static const struct conf_key stream_keys[] = {
 	PORT_COMMON_KEYS(struct stream_conf),
 	{.name = "path", .type = CONF_STRING, .offset = offsetof(struct stream_conf, path), .wants = socket_wants_path},
-	{.name = "local", .type = CONF_STRING, .offset = offsetof(struct stream_conf, local), .wants = socket_wants_endpoint},
-	{.name = "remote", .type = CONF_STRING, .offset = offsetof(struct stream_conf, remote), .wants = socket_wants_endpoint},
+	{.name = "local", .type = CONF_STRING, .offset = offsetof(struct stream_conf, local), .wants = socket_wants_place},
+	{.name = "remote", .type = CONF_STRING, .offset = offsetof(struct stream_conf, remote), .wants = socket_wants_place},
 	{.name = "connect", .type = CONF_BOOL, .offset = offsetof(struct stream_conf, connect)},
 	{.name = "mode", .type = CONF_STRING, .offset = offsetof(struct stream_conf, mode), .wants = socket_wants_mode},
 	{.name = "group", .type = CONF_STRING, .offset = offsetof(struct stream_conf, group), .wants = socket_wants_group},
@@ -81,6 +81,14 @@ static const char *place_of(const struct stream_conf *conf)
 	return conf->path ? conf->path : conf->local ? conf->local : conf->remote;
 }
 
+/* The file of its UNIX socket, whichever key names it; NULL: TCP. */
+static const char *file_of(const struct stream_conf *conf)
+{
+	const char *place = place_of(conf);
+
+	return conf->path || *place == '/' ? place : NULL;
+}
+
 static int stream_check(const struct port_conf *common, struct err *err)
 {
 	const struct stream_conf *conf = conf_of(common);
@@ -90,8 +98,8 @@ static int stream_check(const struct port_conf *common, struct err *err)
 		what = "one of `path`, `local` and `remote` says where, and only one";
 	else if (conf->connect && !conf->path)
 		what = "`connect` belongs to `path`: `remote` connects, `local` listens";
-	else if ((conf->mode || conf->group) && (conf->connect || !conf->path))
-		what = "`mode` and `group` are for the file of a socket that listens at `path`";
+	else if ((conf->mode || conf->group) && (is_client(conf) || !file_of(conf)))
+		what = "`mode` and `group` are for the file of a UNIX socket that listens";
 	if (!what)
 		return 0;
 	conf_fail(conf, err, "port \"%s\": %s", common->name, what);
@@ -356,7 +364,7 @@ static void identify(struct stream *stream, const struct sockaddr_storage *from)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	if (!conf_of(stream->port->conf)->path) {
+	if (!file_of(conf_of(stream->port->conf))) {
 		(void)socket_endpoint_format(from, stream->peer, sizeof(stream->peer));
 		return;
 	}
@@ -416,7 +424,7 @@ static void hold(struct stream *stream, int fd)
 {
 	stream->fd = fd;
 	socket_set_buffers(fd, SOCKET_BUFFER);
-	if (!conf_of(stream->port->conf)->path)
+	if (!file_of(conf_of(stream->port->conf)))
 		socket_set_tcp(fd);
 	ev_io_set(&stream->reading, fd, EV_READ);
 	ev_io_set(&stream->writing, fd, EV_WRITE);
@@ -430,8 +438,8 @@ static void connect_now(struct stream *stream)
 	socklen_t len = sizeof(struct sockaddr_un);
 	int fd;
 
-	if (conf->path)
-		(void)unix_address((struct sockaddr_un *)&to, conf->path);
+	if (file_of(conf))
+		(void)unix_address((struct sockaddr_un *)&to, file_of(conf));
 	else
 		len = socket_endpoint(conf->remote, &to);
 	fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -528,8 +536,8 @@ static void watch_callers(struct stream *stream, int fd)
 static int start_listening(struct stream *stream, struct err *err)
 {
 	const struct stream_conf *conf = conf_of(stream->port->conf);
-	int fd = conf->path
-		     ? socket_bind_file(conf->path, SOCK_STREAM, conf->mode, conf->group, err)
+	int fd = file_of(conf)
+		     ? socket_bind_file(file_of(conf), SOCK_STREAM, conf->mode, conf->group, err)
 		     : listen_tcp(conf->local, err);
 
 	if (fd < 0)
@@ -614,8 +622,8 @@ static bool is_listener(int fd, const struct stream_conf *conf)
 
 	if (is_client(conf))
 		return false;
-	if (conf->path)
-		return socket_is_bound_file(fd, SOCK_STREAM, conf->path);
+	if (file_of(conf))
+		return socket_is_bound_file(fd, SOCK_STREAM, file_of(conf));
 	(void)socket_endpoint(conf->local, &at);
 	return socket_is_bound(fd, SOCK_STREAM, &at);
 }
@@ -634,7 +642,7 @@ static struct found sort_out(const struct port_heritage *heritage, const struct 
 		if (listens && is_listener(fd, conf))
 			found.listening = (int)i;
 		else if (!listens && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
-			 (peer.ss_family == AF_UNIX) == (conf->path != NULL) &&
+			 (peer.ss_family == AF_UNIX) == (file_of(conf) != NULL) &&
 			 port_is_socket(fd, peer.ss_family, SOCK_STREAM))
 			found.connection = (int)i;
 	}
@@ -744,8 +752,8 @@ static void stream_close(struct port *port)
 	ev_io_stop(port->host->loop, &stream->listening);
 	if (stream->listen_fd >= 0) {
 		/* While it still listens nobody takes the file for a leftover. */
-		if (conf->path && !port->shared)
-			socket_remove_file(conf->path);
+		if (file_of(conf) && !port->shared)
+			socket_remove_file(file_of(conf));
 		port_close_fd(port->host, stream->listen_fd);
 	}
 	free(stream);

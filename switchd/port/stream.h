@@ -12,7 +12,7 @@
 struct stream_conf {
 	struct port_conf common;
 	char *path;	      /* UNIX: where to listen, or to connect to */
-	char *local, *remote; /* TCP: where to listen; what to connect to */
+	char *local, *remote; /* where to listen; what to connect to: TCP, or UNIX from '/' on */
 	bool connect;	      /* to path */
 	char *mode, *group;   /* of the file at path */
 };

@@ -134,7 +134,9 @@ static int create(struct port *port, const char *name, struct ifreq *ifr)
 
 	if (fd < 0) {
 		ret = -errno;
-		(void)snprintf(port->why, sizeof(port->why), "%s: %s", TUN_DEVICE, strerror(-ret));
+		(void)snprintf(port->why, sizeof(port->why), "%s: %s%s", TUN_DEVICE, strerror(-ret),
+			       ret == -EACCES ? " (it needs mode 0666, as Debian has by default)"
+					      : "");
 		return ret;
 	}
 	memset(ifr, 0, sizeof(*ifr));

@@ -56,11 +56,30 @@ check "trace counts nothing" equal "$(ctl hostA -j port show vm6 | json '{k: v f
 check "trace: the text names the receivers" grep -qx 'flood to port vm2, encap etherip uplink lan' \
 	<<<"$(ctl hostA trace port vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")"
 check "trace names a file that holds no packets" grep -q "switchctl: $LAB/hostA.conf: " <<<"$(ctl hostA trace port vm1 -r "$LAB/hostA.conf" 2>&1)"
+check "options may stand behind" json "d[0]['name'] == 'vm1'" <<<"$(env TVDSWITCH_SOCKET=/nowhere "$TVD_BIN/switchctl" port show vm1 -j -s "$LAB/hostA.sock")"
+check "fdb show of a port" json "{e['port'] for e in d} == {'vm1'}" <<<"$(ctl hostA -j fdb show port vm1)"
+check_not "of one that is not there" ctl hostA fdb show port vm99
+check "uplink show of one" json "[u['name'] for u in d] == ['lan']" <<<"$(ctl hostA -j uplink show lan)"
+check_not "of one that is not there" ctl hostA uplink show wan
+check_not "junction show of one that is not there" ctl hostA junction show j
+check "peer show of a segment" json "{p['segment'] for p in d} == {'alpha'}" <<<"$(ctl hostA -j peer show segment alpha)"
+check "and of another" equal "$(ctl hostA -j peer show segment beta)" '[]'
+ctl hostA fdb add 52:54:00:00:00:77 segment alpha port vm1 >/dev/null
+check_not "fdb del of a station at another port" ctl hostA fdb del 52:54:00:00:00:77 port vm2
+check "fdb del without a segment" ctl hostA fdb del 52:54:00:00:00:77
+check_not "of a station that nobody knows" ctl hostA fdb del 52:54:00:00:00:77
+ctl hostA fdb add 52:54:00:00:00:77 segment alpha port vm1 >/dev/null
+ctl hostA fdb add 52:54:00:00:00:77 segment beta port vm3 >/dev/null
+check "fdb del of one that two segments know asks which" finds 'in several segments' <<<"$(ctl hostA fdb del 52:54:00:00:00:77 2>&1)"
+check "and takes the one that is said" ctl hostA fdb del 52:54:00:00:00:77 segment beta port vm3
+check "and the other" ctl hostA fdb del 52:54:00:00:00:77 segment alpha
 check_not "trace refuses what is not hex" ctl hostA trace port vm1 xyz
 
 # ---- captures ----
 
 check "a mirror of a port is added" ctl hostA mirror add m1 port vm1 file "$LAB/mirror.pcapng"
+check "mirror show of it" json "[m['name'] for m in d] == ['m1']" <<<"$(ctl hostA -j mirror show m1)"
+check_not "and of another" ctl hostA mirror show m2
 check "mirror show has it" json "[m['name'] for m in d] == ['m1']" <<<"$(ctl hostA -j mirror show)"
 timeout 20 "$TVD_BIN/switchctl" -s "$LAB/hostA.sock" pcap segment alpha icmp >"$LAB/live.pcap" &
 live=$!

@@ -26,8 +26,8 @@ port() { # GUEST TYPE KEYS
 }
 declare -A KEYS=(
 	[vm1]="path = \"$S/vm1\"; mode = \"0660\"; group = \"1\";"
-	[vm2]="path = \"$S/vm2\"; connect = true;"
-	[vm3]="path = \"$S/vm3\"; remote = \"$S/vm3.guest\"; mode = \"0600\";"
+	[vm2]="remote = \"$S/vm2\";"
+	[vm3]="local = \"$S/vm3\"; remote = \"$S/vm3.guest\"; mode = \"0600\";"
 	[vm4]='local = "127.0.0.1:4004"; remote = "127.0.0.1:4104";'
 	[vm5]='local = "127.0.0.1:4005";'
 	[vm6]='remote = "127.0.0.1:4006";'
@@ -228,7 +228,7 @@ check "a path that is no socket is left alone" eval 'echo x >"$S/file"; ctl host
 	shows bad why "not a socket" && ctl hostA port del bad && [ "$(cat "$S/file")" = x ]'
 check "one that somebody listens at, too" eval 'ctl hostA port add bad type stream path "$LAB/hostA.sock" segment alpha && shows bad why "in use" && ctl hostA port del bad'
 check "a group that is not there is named" eval 'ctl hostA port add bad type stream path "$S/x" group nosuchgroup segment alpha && shows bad why nosuchgroup && ctl hostA port del bad'
-check "a port moves to another path" ctl hostA port set vm3 path "$S/other"
+check "a port moves to another path" ctl hostA port set vm3 local "$S/other"
 check "and leaves no file behind" eval '[ ! -e "$S/vm3" ] && [ -S "$S/other" ]'
 descriptors=$(descriptors hostA)
 for _ in 1 2 3 4 5 6 7 8 9 10; do

@@ -42,9 +42,21 @@ static const struct {
     {"policy = ( { from = \"alpha\"; to = \"beta\"; } );", "f:4: policy: key \"flow\" is missing"},
     {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"half\"; } );",
      "f:4: policy: key \"flow\": \"half\" is not one of \"closed\", \"controlled\", \"open\""},
-    {"policy = ( { from = \"alpha\"; to = \"delta\"; flow = \"closed\"; } );",
+    {"policy = ( { from = \"alpha\"; to = \"delta\"; flow = \"closed\"; } );", NULL},
+    {"policy = ( { from = \"x\"; to = \"y\"; flow = \"closed\"; } );", NULL},
+    {"policy = ( { from = \"alpha\"; to = \"delta\"; flow = \"open\"; } );",
      "f:4: policy \"alpha:delta\": key \"to\": there is no domain \"delta\": no segment belongs "
      "to it, and \"domains\" does not list it"},
+    {"ports = ( { name = \"p\"; type = \"tap\"; segment = \"a\"; } ); policy = ( { from = "
+     "\"alpha\"; "
+     "to = \"delta\"; flow = \"controlled\"; allow = ( { filter = \"tcp\"; } ); } );",
+     NULL},
+    {"ports = ( { name = \"p\"; type = \"tap\"; segment = \"a\"; } ); policy = ( { from = "
+     "\"alpha\"; "
+     "to = \"far\"; flow = \"controlled\"; allow = ( { filter = \"tcp\"; } ); } );",
+     "f:4: policy \"alpha:far\": port \"p\" is in domain \"alpha\" here, and so a segment of "
+     "domain "
+     "\"far\" has to be: each host with ports in one of two joined segments carries both"},
     {"policy = ( { from = \"alpha\"; to = \"alpha\"; flow = \"closed\"; } );",
      "f:4: policy \"alpha:alpha\": a domain is open to itself, always"},
     {"policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"closed\"; mode = \"audit\"; } );",
@@ -294,6 +306,33 @@ static void what_is_told(void **state)
 	assert_string_equal(tellings(before, text), "");
 }
 
+/* Hosts that share a matrix need not have segments of all its domains. */
+static void domains_elsewhere(void **state)
+{
+	struct desired out;
+	struct err err;
+
+	(void)state;
+	assert_true(parse("policy = ( " ENTRY("alpha", "delta", "closed") "," ENTRY(
+			      "delta", "", "closed") "," ENTRY("far", "x", "closed") " );",
+			  &out, &err));
+	told[0] = '\0';
+	config_policy_note(&out, tell);
+	assert_string_equal(
+	    told, "f:4: note: policy \"alpha:delta\": there is no domain \"delta\" here: no "
+		  "segment belongs to it, and \"domains\" does not list it\n"
+		  "f:4: note: policy \"delta:\": there is no domain \"delta\" here: no segment "
+		  "belongs to it, and \"domains\" does not list it\n"
+		  "f:4: note: policy \"far:x\": there is no domain \"x\" here: no segment "
+		  "belongs to it, and \"domains\" does not list it\n");
+	desired_clear(&out);
+	assert_true(parse("policy = ( " ENTRY("alpha", "far", "closed") " );", &out, &err));
+	told[0] = '\0';
+	config_policy_note(&out, tell);
+	assert_string_equal(told, "");
+	desired_clear(&out);
+}
+
 static void what_is_refused(void **state)
 {
 	(void)state;
@@ -409,6 +448,7 @@ int main(void)
 	    cmocka_unit_test(gateways_follow_segments),
 	    cmocka_unit_test(what_is_wrong_as_a_whole),
 	    cmocka_unit_test(what_is_told),
+	    cmocka_unit_test(domains_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "switchd/config.h"
 #include "switchd/port/framing.h"
 #include "switchd/port/sockets.h"
 
@@ -245,6 +246,59 @@ static void modes_and_groups(void **state)
 	assert_null(socket_wants_path("/run/x"));
 }
 
+/* A key may name a UNIX socket or an address, where either can be. */
+static void keys(void **state)
+{
+	static const struct {
+		const char *keys;
+		const char *says; /* NULL: fine */
+	} cases[] = {
+	    {"type = \"stream\"; path = \"s\"; mode = \"0660\";", NULL},
+	    {"type = \"stream\"; path = \"/s\"; connect = true;", NULL},
+	    {"type = \"stream\"; local = \"/s\"; mode = \"0660\";", NULL},
+	    {"type = \"stream\"; local = \"127.0.0.1:1\";", NULL},
+	    {"type = \"stream\"; remote = \"/s\";", NULL},
+	    {"type = \"stream\"; remote = \"[::1]:1\";", NULL},
+	    {"type = \"stream\"; remote = \"/s\"; mode = \"0660\";", "`mode` and `group`"},
+	    {"type = \"stream\"; local = \"127.0.0.1:1\"; mode = \"0660\";", "`mode` and `group`"},
+	    {"type = \"stream\"; local = \"/s\"; connect = true;", "`connect` belongs to `path`"},
+	    {"type = \"stream\"; local = \"/s\"; remote = \"/t\";", "and only one"},
+	    {"type = \"stream\"; local = \"s\";", "or a path that begins with '/'"},
+	    {"type = \"dgram\"; path = \"s\"; remote = \"t\";", NULL},
+	    {"type = \"dgram\"; local = \"/s\"; remote = \"/t\"; mode = \"0660\";", NULL},
+	    {"type = \"dgram\"; local = \"127.0.0.1:1\"; remote = \"127.0.0.1:2\";", NULL},
+	    {"type = \"dgram\"; local = \"127.0.0.1:1\"; remote = \"[::1]:2\";", "two IP versions"},
+	    {"type = \"dgram\"; local = \"127.0.0.1:1\"; remote = \"/t\";",
+	     "`remote` is not ADDRESS:PORT"},
+	    {"type = \"dgram\"; local = \"127.0.0.1:1\"; remote = \"127.0.0.1:2\"; mode = "
+	     "\"0600\";",
+	     "`mode` and `group`"},
+	    {"type = \"dgram\"; local = \"/s\"; remote = \"/s\";", "are the same"},
+	    {"type = \"dgram\"; path = \"/s\"; remote = \"/s\";", "are the same"},
+	    {"type = \"dgram\"; path = \"/s\"; local = \"/u\"; remote = \"/t\";", "and only one"},
+	    {"type = \"dgram\"; remote = \"/t\";", "and only one"},
+	    {"type = \"udp\"; local = \"/s\"; remote = \"/t\";", "is not ADDRESS:PORT"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct desired desired;
+		struct err err = {""};
+		char text[300];
+		int ret;
+
+		(void)snprintf(text, sizeof(text),
+			       "segments = ( { name = \"a\"; } );\n"
+			       "ports = ( { name = \"p\"; segment = \"a\"; %s } );",
+			       cases[i].keys);
+		memset(&desired, 0, sizeof(desired));
+		ret = desired_parse(&desired, text, "f", &err);
+		if (!cases[i].says ? ret < 0 : ret == 0 || !strstr(err.text, cases[i].says))
+			fail_msg("%s: %s", cases[i].keys, err.text);
+		desired_clear(&desired);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(byte_by_byte), cmocka_unit_test(impossible),
 	    cmocka_unit_test(longest),	    cmocka_unit_test(random_pieces),
 	    cmocka_unit_test(endpoints),    cmocka_unit_test(modes_and_groups),
+	    cmocka_unit_test(keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "switchd/switchctl_grammar.c" /* NOLINT(bugprone-suspicious-include) */
+#include "switchd/switchctl_words.c"   /* NOLINT(bugprone-suspicious-include) */
 
 #define WORDS 64
 
@@ -70,9 +71,18 @@ static void understood(void **state)
 	     "1'},{'type':'dot1q','uplink':'w','vid':'7'}]}"},
 	    {"segment del alpha", "segment.del", "{'name':'alpha'}"},
 	    {"uplink", "uplink.show", "{}"},
+	    {"uplink show lan", "uplink.show", "{'name':'lan'}"},
 	    {"encap show segment alpha", "encap.show", "{'segment':'alpha'}"},
+	    {"encap show alpha", "encap.show", "{'segment':'alpha'}"},
+	    {"port list", "port.show", "{}"},
+	    {"port ls vm1", "port.show", "{'name':'vm1'}"},
+	    {"port delete vm1", "port.del", "{'name':'vm1'}"},
+	    {"status ls", NULL, "'ls' is one word too many"},
+	    {"policy delete", NULL, "unknown verb 'del'"},
 	    {"fdb show", "fdb.show", "{}"},
 	    {"fdb sh seg alpha", "fdb.show", "{'segment':'alpha'}"},
+	    {"fdb show alpha", "fdb.show", "{'segment':'alpha'}"},
+	    {"fdb show port p segment a", "fdb.show", "{'segment':'a','port':'p'}"},
 	    {"fdb add 52:54:00:00:00:01 segment a port p", "fdb.add",
 	     "{'mac':'52:54:00:00:00:01','segment':'a','port':'p','state':'static'}"},
 	    {"fdb add 52:54:00:00:00:01 stic p p s", NULL, "'s' is ambiguous"},
@@ -80,19 +90,27 @@ static void understood(void **state)
 	     "{'mac':'52:54:00:00:00:01','segment':'a','port':'p','state':'sticky'}"},
 	    {"fdb del 52:54:00:00:00:01 segment a", "fdb.del",
 	     "{'mac':'52:54:00:00:00:01','segment':'a'}"},
+	    {"fdb del m", "fdb.del", "{'mac':'m'}"},
+	    {"fdb del m port p", "fdb.del", "{'mac':'m','port':'p'}"},
 	    {"fdb flush", "fdb.flush", "{}"},
 	    {"fdb fl port p segment a", "fdb.flush", "{'port':'p','segment':'a'}"},
 	    {"peer", "peer.show", "{}"},
+	    {"peer show segment a", "peer.show", "{'segment':'a'}"},
 	    {"mirror", "mirror.show", "{}"},
+	    {"mirror show m", "mirror.show", "{'name':'m'}"},
+	    {"mirror add m file f segment s", "mirror.add", "{'name':'m','segment':'s'}"},
+	    {"mirror add m file f port p port q", NULL, "one word too many"},
 	    {"mirror add m port p port q", "mirror.add", "{'name':'m','port':'p','to_port':'q'}"},
 	    {"mirror del m", "mirror.del", "{'name':'m'}"},
 	    {"trace port p 00:11 22-33", "trace", "{'port':'p','frames':['00112233']}"},
+	    {"trace port p 0x0011 0X22 33", "trace", "{'port':'p','frames':['00112233']}"},
 	    {"pol", "policy.show", "{}"},
 	    {"policy check a ''", "policy.check", "{'from':'a','to':''}"},
 	    {"policy matrix --dot", "policy.matrix", "{'dot':true}"},
 	    {"policy verify", "policy.verify", "{}"},
 	    {"policy verify vm1", "policy.verify", "{'port':'vm1'}"},
 	    {"junction", "junction.show", "{}"},
+	    {"junction show j", "junction.show", "{'name':'j'}"},
 	    {"mon", "monitor", "{}"},
 	    {"met", "metrics", "{}"},
 	    {"reload", "reload", "{}"},
@@ -134,12 +152,12 @@ static void understood(void **state)
 	    {"segment add a encap etherip type x", NULL, "'type' is given twice"},
 	    {"fdb show segment", NULL, "'segment' needs a name"},
 	    {"fdb show segment a segment b", NULL, "given twice"},
-	    {"fdb show port p", NULL, "unknown word 'port'"},
+	    {"fdb show mac m", NULL, "unknown word 'mac'"},
 	    {"fdb add", NULL, "a MAC address is missing"},
 	    {"fdb add m port p", NULL, "'segment' is missing"},
 	    {"fdb add m segment s", NULL, "'port' is missing"},
 	    {"fdb add m segment s port p static sticky", NULL, "given twice"},
-	    {"fdb del m", NULL, "'segment' is missing"},
+	    {"fdb del m static", NULL, "unknown word 'static'"},
 	    {"mirror add m", NULL, "of what?"},
 	    {"mirror add m port p", NULL, "to where?"},
 	    {"mirror add m port p file", NULL, "'file' needs a name"},
@@ -261,6 +279,49 @@ static void local_parts(void **state)
 	cli_call_clear(&call);
 }
 
+/* Options among the words of a command, and what only looks like one. */
+static void options_behind(void **state)
+{
+	static const struct {
+		const char *line, *left, *socket;
+		bool json, pretty;
+	} cases[] = {
+	    {"port show vm1", "port show vm1 ", "old", false, false},
+	    {"port show -j", "port show ", "old", true, false},
+	    {"port -p show vm1", "port show vm1 ", "old", true, true},
+	    {"port show -jp", "port show ", "old", true, true},
+	    {"-pj port show", "port show ", "old", true, true},
+	    {"port --json show --pretty", "port show ", "old", true, true},
+	    {"port show -s new -j", "port show ", "new", true, false},
+	    {"port show --socket new", "port show ", "new", false, false},
+	    {"port show --socket=new", "port show ", "new", false, false},
+	    {"port show -s", "port show -s ", "old", false, false},
+	    {"trace port p -r f", "trace port p -r f ", "old", false, false},
+	    {"policy matrix --dot", "policy matrix --dot ", "old", false, false},
+	    {"port show -jx -", "port show -jx - ", "old", false, false},
+	    {"port del -- -j -- x", "port del -j -- x ", "old", false, false},
+	    {"-j -- -j", "-j ", "old", true, false},
+	    {"", "", "old", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cli_options options = {.socket = "old"};
+		char copy[64], left[64] = "", *words[WORDS];
+		struct err err;
+
+		(void)strcpy(copy, cases[i].line);
+		assert_true(cli_split(copy, words, WORDS, &err) >= 0);
+		cli_take_options(words, &options);
+		for (int k = 0; words[k]; k++)
+			(void)strcat(strcat(left, words[k]), " ");
+		assert_string_equal(left, cases[i].left);
+		assert_string_equal(options.socket, cases[i].socket);
+		assert_int_equal(options.json, cases[i].json);
+		assert_int_equal(options.pretty, cases[i].pretty);
+	}
+}
+
 static void split_lines(void **state)
 {
 	static const struct {
@@ -331,8 +392,10 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(understood),  cmocka_unit_test(helped),	  cmocka_unit_test(table),
-	    cmocka_unit_test(local_parts), cmocka_unit_test(split_lines), cmocka_unit_test(noise),
+	    cmocka_unit_test(understood),  cmocka_unit_test(helped),
+	    cmocka_unit_test(table),	   cmocka_unit_test(local_parts),
+	    cmocka_unit_test(split_lines), cmocka_unit_test(options_behind),
+	    cmocka_unit_test(noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
