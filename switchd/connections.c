@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "switchd/config.h"
 #include "switchd/events.h"
+#include "switchd/policy/policy.h"
 
 LOG_MODULE("policy");
 
@@ -35,7 +36,9 @@ int connections_apply(struct switchd *sw, const struct conn_limits *limits)
 
 bool connections_age(struct switchd *sw)
 {
-	return conns_age(sw->conns, sw->now, AGED_AT_ONCE) < AGED_AT_ONCE;
+	const bool swept = policy_sweep(sw);
+
+	return conns_age(sw->conns, sw->now, AGED_AT_ONCE) < AGED_AT_ONCE && swept;
 }
 
 void connections_second(struct switchd *sw)

@@ -21,7 +21,8 @@ int connections_apply(struct switchd *sw, const struct conn_limits *limits);
 /* Tells of connections that made way for others since the second before. */
 void connections_second(struct switchd *sw);
 
-/* Ends what is too old; false: not all of it, call it again soon. */
+/* Ends what is too old, and what a policy that has changed does not let in; false: not all of it,
+ * call it again soon. */
 bool connections_age(struct switchd *sw);
 
 /* The other end is in a segment, too, and goes with it. */

@@ -142,6 +142,37 @@ static void read_key(const struct conn *conn, struct conn_info *info)
 	info->to = segment[!first];
 }
 
+static void tell(const struct conns *conns, const struct conn *conn, uint64_t now,
+		 struct conn_info *info)
+{
+	uint64_t age = conn_since(conn->stamp, now);
+	uint32_t timeout = conn_state_timeout((enum conn_state)conn->state);
+
+	memset(info, 0, sizeof(*info));
+	read_key(conn, info);
+	info->state = conn->state;
+	info->timeout_ms = age < timeout ? timeout - (uint32_t)age : 0;
+	memcpy(info->frames, conn->frames, sizeof(info->frames));
+	memcpy(info->bytes, conn->bytes, sizeof(info->bytes));
+	info->where = conns->holder[conn->holder].where;
+	for (unsigned i = 0; i < CONN_HALVES; i++) {
+		info->word[i] = conn->word[i];
+		info->rule[i] = conn->rule[i];
+	}
+	info->tcp = conn->tcp;
+}
+
+/* Whether the policy lets it in that is in force now. */
+static bool is_wanted(const struct conns *conns, const struct conn *conn)
+{
+	struct conn_info info;
+
+	if (!conns->keep || conn <= &conns->conn[conns->swept])
+		return true;
+	tell(conns, conn, conn->stamp, &info);
+	return conns->keep(conns->keep_arg, &info);
+}
+
 /* ---- the table ---- */
 
 static struct conn_limits fill_in(struct conn_limits limits)
@@ -227,7 +258,7 @@ struct conn *conns_find(const struct conns *conns, const struct flow_info *flow,
 
 	make_key(key, flow, from, to);
 	conn = find(conns, key);
-	if (!conn || conn_has_aged(conn, now))
+	if (!conn || conn_has_aged(conn, now) || !is_wanted(conns, conn))
 		return NULL;
 	*back = conn->opener != (from > to);
 	return conn;
@@ -323,26 +354,6 @@ void conns_end(struct conns *conns, struct conn *conn)
 
 /* ---- all of them ---- */
 
-static void tell(const struct conns *conns, const struct conn *conn, uint64_t now,
-		 struct conn_info *info)
-{
-	uint64_t age = conn_since(conn->stamp, now);
-	uint32_t timeout = conn_state_timeout((enum conn_state)conn->state);
-
-	memset(info, 0, sizeof(*info));
-	read_key(conn, info);
-	info->state = conn->state;
-	info->timeout_ms = age < timeout ? timeout - (uint32_t)age : 0;
-	memcpy(info->frames, conn->frames, sizeof(info->frames));
-	memcpy(info->bytes, conn->bytes, sizeof(info->bytes));
-	info->where = conns->holder[conn->holder].where;
-	for (unsigned i = 0; i < CONN_HALVES; i++) {
-		info->word[i] = conn->word[i];
-		info->rule[i] = conn->rule[i];
-	}
-	info->tcp = conn->tcp;
-}
-
 static bool is_in(const struct conn *conn, int segment)
 {
 	return segment < 0 || (uint16_t)(conn->key[0] >> 48) == segment ||
@@ -353,9 +364,12 @@ size_t conns_flush(struct conns *conns, int segment)
 {
 	size_t count = 0;
 
+	/* Segments go by the thousand, most of them without a connection. */
 	for (uint32_t slot = 1; slot <= conns->conn_high; slot++) {
 		struct conn *conn = &conns->conn[slot];
 
+		if (segment >= 0 && conns->in_segment[segment] == 0)
+			break;
 		if (!conn->kind || !is_in(conn, segment))
 			continue;
 		conns_end(conns, conn);
@@ -364,23 +378,27 @@ size_t conns_flush(struct conns *conns, int segment)
 	return count;
 }
 
-size_t conns_sweep(struct conns *conns, conn_keep_fn *keep, void *arg)
+void conns_recheck(struct conns *conns, conn_keep_fn *keep, void *arg)
 {
-	size_t count = 0;
+	conns->keep = keep;
+	conns->keep_arg = arg;
+	conns->swept = 0;
+}
 
-	for (uint32_t slot = 1; slot <= conns->conn_high; slot++) {
-		struct conn *conn = &conns->conn[slot];
-		struct conn_info info;
+bool conns_sweep(struct conns *conns, size_t max, size_t *ended)
+{
+	for (; max > 0 && conns->keep && conns->swept < conns->conn_high; max--) {
+		struct conn *conn = &conns->conn[conns->swept + 1];
 
-		if (!conn->kind)
-			continue;
-		tell(conns, conn, conn->stamp, &info);
-		if (keep(arg, &info))
-			continue;
-		conns_end(conns, conn);
-		count++;
+		if (conn->kind && !is_wanted(conns, conn)) {
+			conns_end(conns, conn);
+			++*ended;
+		}
+		conns->swept++;
 	}
-	return count;
+	if (conns->swept >= conns->conn_high)
+		conns->keep = NULL;
+	return !conns->keep;
 }
 
 size_t conns_age(struct conns *conns, uint64_t now, size_t max)
@@ -409,7 +427,8 @@ size_t conns_list(const struct conns *conns, int segment, uint64_t now, uint32_t
 	for (; count < max && room > 0 && *cursor < conns->conn_high; room--) {
 		const struct conn *conn = &conns->conn[++*cursor];
 
-		if (conn->kind && is_in(conn, segment) && !conn_has_aged(conn, now))
+		if (conn->kind && is_in(conn, segment) && !conn_has_aged(conn, now) &&
+		    is_wanted(conns, conn))
 			tell(conns, conn, now, &out[count++]);
 	}
 	*end = *cursor >= conns->conn_high;
@@ -507,7 +526,8 @@ struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits
 			grant.word[k] = (enum conn_word)conn->word[k];
 			grant.rule[k] = conn->rule[k];
 		}
-		(void)conns_restore(resized, &info, &grant, now);
+		if (is_wanted(conns, conn))
+			(void)conns_restore(resized, &info, &grant, now);
 	}
 	resized->counters.opened += conns->counters.opened;
 	resized->counters.expired += conns->counters.expired;

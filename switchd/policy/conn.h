@@ -95,6 +95,7 @@ struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits
 /* Whether a table has these limits. */
 bool conns_fit(const struct conns *conns, const struct conn_limits *limits);
 
+/* Those that a recheck will end count until then. */
 size_t conns_count(const struct conns *conns);
 struct conn_limits conns_limits(const struct conns *conns);
 struct conn_counters conns_counters(const struct conns *conns);
@@ -139,11 +140,21 @@ void conns_end(struct conns *conns, struct conn *conn);
 size_t conns_flush(struct conns *conns, int segment);
 
 /*
- * Ends those that `keep` does not want. For a change of policy: rules that are not
- * in force any more, segments that have changed their domain. Returns how many.
+ * Whether a policy that has changed still lets a connection in; it says the same of the same
+ * connection until the next conns_recheck().
  */
 typedef bool conn_keep_fn(void *arg, const struct conn_info *info);
-size_t conns_sweep(struct conns *conns, conn_keep_fn *keep, void *arg);
+
+/*
+ * From now on there are only connections that `keep` wants: for a change of policy (rules that
+ * are not in force any more, segments that have changed their domain). Nothing is walked over:
+ * one that has not been looked at since is when it is found, and conns_sweep() ends the others.
+ */
+void conns_recheck(struct conns *conns, conn_keep_fn *keep, void *arg);
+
+/* Looks at `max` more places of the table, and ends what is not wanted; SIZE_MAX: all of them.
+ * Adds to *ended how many. false: there are more. */
+bool conns_sweep(struct conns *conns, size_t max, size_t *ended);
 
 /* Ends what is too old, at most `max`; call about once a second. Returns how many. */
 size_t conns_age(struct conns *conns, uint64_t now, size_t max);

@@ -58,6 +58,12 @@ struct conns {
 	uint32_t *rank[CONN_RANKS];	 /* holders with so many */
 	uint32_t top[CONN_RANKS];
 	struct conn_list age[CONN_STATES];
+	/* After a change of policy: places up to `swept` have been looked at, what is behind is not
+	 * to be believed before keep() was asked. NULL: nothing is behind. */
+	conn_keep_fn *keep;
+	void *keep_arg;
+	uint32_t swept;
+	uint32_t *in_segment; /* ends of connections in each, by its number */
 };
 
 static inline bool conn_key_equal(const uint64_t *a, const uint64_t *b)

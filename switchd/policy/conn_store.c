@@ -38,7 +38,9 @@ int conn_store_init(struct conns *conns)
 	conns->holder = area_map(slots(conns), sizeof(*conns->holder));
 	conns->conn_bucket = area_map(buckets, sizeof(*conns->conn_bucket));
 	conns->holder_bucket = area_map(buckets, sizeof(*conns->holder_bucket));
-	if (!conns->conn || !conns->holder || !conns->conn_bucket || !conns->holder_bucket)
+	conns->in_segment = area_map(FDB_SEGMENTS_MAX, sizeof(*conns->in_segment));
+	if (!conns->conn || !conns->holder || !conns->conn_bucket || !conns->holder_bucket ||
+	    !conns->in_segment)
 		return -ENOMEM;
 	for (unsigned i = 0; i < CONN_RANKS; i++) {
 		conns->rank[i] = area_map(slots(conns), sizeof(*conns->rank[i]));
@@ -54,6 +56,7 @@ void conn_store_fini(struct conns *conns)
 
 	for (unsigned i = 0; i < CONN_RANKS; i++)
 		area_unmap(conns->rank[i], slots(conns), sizeof(*conns->rank[i]));
+	area_unmap(conns->in_segment, FDB_SEGMENTS_MAX, sizeof(*conns->in_segment));
 	area_unmap(conns->holder_bucket, buckets, sizeof(*conns->holder_bucket));
 	area_unmap(conns->conn_bucket, buckets, sizeof(*conns->conn_bucket));
 	area_unmap(conns->holder, slots(conns), sizeof(*conns->holder));
@@ -300,6 +303,8 @@ struct conn *conn_store_add(struct conns *conns, const uint64_t *key, uint16_t s
 	conn->chain = conns->conn_bucket[bucket];
 	conns->conn_bucket[bucket] = slot;
 	conns->count++;
+	conns->in_segment[key[0] >> 48]++;
+	conns->in_segment[(uint16_t)(key[0] >> 32)]++;
 	enter_lists(conns, slot);
 	return conn;
 }
@@ -324,6 +329,8 @@ void conn_store_del(struct conns *conns, struct conn *conn)
 		holder_free(conns, holder);
 	for (unsigned i = 0; i < CONN_HALVES; i++)
 		rule_unref(conn->rule[i]);
+	conns->in_segment[conn->key[0] >> 48]--;
+	conns->in_segment[(uint16_t)(conn->key[0] >> 32)]--;
 	conn->kind = 0;
 	conn->rule[0] = conn->rule[1] = NULL;
 	conn->chain = conns->conn_free;

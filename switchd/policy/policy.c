@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/hash.h"
 #include "lib/log.h"
 #include "switchd/capture.h"
 #include "switchd/events.h"
@@ -111,8 +112,10 @@ static bool make_halves(struct policy *policy, const struct policy *former, size
 			old = matrix_flow_at(former->plan.matrix, (size_t)(was - former->flows))
 				  ->half[side]
 				  .entry;
-		if (!old || !conf_equal(&flow_schema, old, entry))
+		if (!old || !conf_equal(&flow_schema, old, entry)) {
 			half = half_create(entry, (enum matrix_side)side, half);
+			policy->anew = true;
+		}
 		if (!half)
 			return false;
 		policy->flows[i].half[side] = half;
@@ -149,6 +152,37 @@ static void destroy(struct policy *policy, const struct policy *heir)
 	free(policy);
 }
 
+/* How many halves are stated. */
+static size_t count_halves(const struct policy *policy)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < matrix_flow_count(policy->plan.matrix); i++) {
+		const struct matrix_flow *flow = matrix_flow_at(policy->plan.matrix, i);
+
+		for (int side = 0; side < MATRIX_SIDES; side++)
+			count += flow->half[side].entry != NULL;
+	}
+	return count;
+}
+
+static uint64_t hash_domains(const struct desired *desired)
+{
+	static const struct hash_key key = {{0x646f6d61, 0x696e73}};
+	const struct segment_conf *segments = desired->segments.items;
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < desired->segments.count; i++) {
+		const struct segment_conf *segment = &segments[i];
+
+		hash ^= hash_bytes(&key, segment->name, strlen(segment->name) + 1);
+		hash = hash_u64(&key, hash);
+		hash ^= hash_bytes(&key, segment->domain, strlen(segment->domain) + 1);
+		hash = hash_u64(&key, hash);
+	}
+	return hash;
+}
+
 static struct policy *create(const struct desired *next, const struct policy *former)
 {
 	struct policy *policy = calloc(1, sizeof(*policy));
@@ -162,7 +196,10 @@ static struct policy *create(const struct desired *next, const struct policy *fo
 	policy->within = (struct half){.name = "within the domain", .kind = HALF_OPEN};
 	if (former)
 		policy->within_count = former->within_count;
+	policy->domains = hash_domains(next);
 	count = matrix_flow_count(policy->plan.matrix);
+	policy->anew = !former || count_halves(former) != count_halves(policy) ||
+		       former->domains != policy->domains;
 	policy->flows = calloc(count + 1, sizeof(*policy->flows));
 	for (size_t i = 0; policy->flows && i < count; i++) {
 		if (!make_halves(policy, former, i)) {
@@ -312,6 +349,8 @@ void policy_segment_gone(struct segment *segment)
 	}
 	free(joints);
 	segment->joints = NULL;
+	if (segment->sw->policy)
+		memset(segment->sw->policy->recent, 0, sizeof(segment->sw->policy->recent));
 }
 
 /* ---- mirrors ---- */
@@ -349,16 +388,54 @@ bool policy_allows_mirror(const struct switchd *sw, struct port *port,
 
 /* ---- connections ---- */
 
+#define SWEPT_AT_ONCE 32768u /* places of the table: some milliseconds */
+
+/* Connections come by the hundred thousand, and pairs of segments do not. */
+static const struct policy_recent *recent(struct switchd *sw, const struct segment *from,
+					  const struct segment *to)
+{
+	struct policy *policy = sw->policy;
+	struct policy_recent *entry =
+	    &policy->recent[(from->number * 31u + to->number) % POLICY_RECENT];
+
+	if (entry->from != from || entry->to != to) {
+		entry->from = from;
+		entry->to = to;
+		entry->any = policy_crossing(policy, from, to, &entry->crossing) != NULL;
+	}
+	return entry;
+}
+
 /* What the policy, as it is now, would not let in any more ends. */
 static bool keeps(void *arg, const struct conn_info *info)
 {
 	struct switchd *sw = arg;
 	const struct segment *from = sw->segment_by_number[info->from];
 	const struct segment *to = sw->segment_by_number[info->to];
-	struct crossing crossing;
+	const struct policy_recent *entry;
 
-	return from && to && policy_crossing(sw->policy, from, to, &crossing) &&
-	       crossing_keeps(&crossing, info);
+	if (!from || !to || !sw->policy)
+		return false;
+	entry = recent(sw, from, to);
+	return entry->any && crossing_keeps(&entry->crossing, info);
+}
+
+bool policy_sweep(struct switchd *sw)
+{
+	struct policy *policy = sw->policy;
+
+	if (!policy)
+		return true;
+	if (!conns_sweep(sw->conns, SWEPT_AT_ONCE, &policy->ended))
+		return false;
+	if (policy->ended)
+		log_info("%zu connections end that the policy does not let in any more",
+			 policy->ended);
+	if (policy->tell)
+		event_policy(sw, policy->ended);
+	policy->ended = 0;
+	policy->tell = false;
+	return true;
 }
 
 /* ---- in force ---- */
@@ -369,7 +446,6 @@ int policy_apply(struct switchd *sw, const struct desired *next)
 		       !conf_key_equal(&desired_schema, &sw->desired, next, "junctions");
 	struct policy *former = sw->policy;
 	struct policy *policy;
-	size_t ended;
 
 	if (!former && next->policy.count == 0 && next->junctions.count == 0) {
 		capture_policy_changed(sw);
@@ -385,13 +461,13 @@ int policy_apply(struct switchd *sw, const struct desired *next)
 	}
 	settle_joints(sw, true);
 	sw->policy = policy;
+	policy->tell = changed || (former && former->tell);
+	policy->ended = former ? former->ended : 0;
 	destroy(former, policy);
 	capture_policy_changed(sw);
-	ended = conns_sweep(sw->conns, keeps, sw);
-	if (ended)
-		log_info("%zu connections end that the policy does not let in any more", ended);
-	if (changed)
-		event_policy(sw, ended);
+	if (policy->anew)
+		conns_recheck(sw->conns, keeps, sw);
+	(void)policy_sweep(sw);
 	return 0;
 }
 

@@ -25,11 +25,27 @@ struct policy_flow {
 	struct flow_count count;
 };
 
+/* Of each pair of segments that was asked for lately; see policy_sweep(). */
+#define POLICY_RECENT 64u
+
+struct policy_recent {
+	const struct segment *from, *to;
+	bool any; /* the crossing is not closed */
+	struct crossing crossing;
+};
+
 struct policy {
 	struct plan plan;	   /* points into the desired state in force */
 	struct policy_flow *flows; /* in the order of the matrix */
 	struct half within;	   /* of each domain to itself: open */
 	struct flow_count within_count;
+	uint64_t domains; /* a hash of which segments there are, and of which domains */
+	bool anew;	  /* a half is another than in the one before, or gone */
+	/* Connections that ended since it changed, until all were looked at; whether monitors are
+	 * to be told then. */
+	size_t ended;
+	bool tell;
+	struct policy_recent recent[POLICY_RECENT];
 };
 
 /* Another segment, whose local ports may get what comes in here. */
@@ -56,6 +72,13 @@ struct joints {
  * changed.
  */
 int policy_apply(struct switchd *sw, const struct desired *next);
+
+/*
+ * Ends some of the connections that the policy in force does not let in any more, and when it has
+ * seen all of them tells how many; until then they are there for nobody who looks for
+ * them. false: not all yet, call it again soon.
+ */
+bool policy_sweep(struct switchd *sw);
 
 /* A segment is about to go: it meets nobody any more. */
 void policy_segment_gone(struct segment *segment);

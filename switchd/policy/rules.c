@@ -108,12 +108,53 @@ bool rule_holds_at(const struct rule *rule, const char *from_port, const char *t
 
 /* ---- a list ---- */
 
+static size_t place_of(const struct rules *rules, const struct rule *rule)
+{
+	return (size_t)((uintptr_t)rule * 0x9e3779b97f4a7c15u >> 20) & rules->mask;
+}
+
+/* Where a rule is in the table, or would be. */
+static size_t find_place(const struct rules *rules, const struct rule *rule)
+{
+	size_t at = place_of(rules, rule);
+
+	while (rules->known[at] && rules->known[at] != rule)
+		at = (at + 1) & rules->mask;
+	return at;
+}
+
+/* Takes a rule out of the table, and closes the gap. */
+static void forget(struct rules *rules, const struct rule *rule)
+{
+	size_t at = find_place(rules, rule);
+
+	rules->known[at] = NULL;
+	for (size_t next = (at + 1) & rules->mask; rules->known[next];
+	     next = (next + 1) & rules->mask) {
+		const struct rule *moved = rules->known[next];
+
+		rules->known[next] = NULL;
+		rules->known[find_place(rules, moved)] = moved;
+	}
+}
+
+static void note(struct rules *rules, const struct rule *rule)
+{
+	rules->known[find_place(rules, rule)] = rule;
+}
+
 struct rules *rules_create(const struct rule_spec *specs, size_t count, struct err *err)
 {
 	struct rules *rules = calloc(1, sizeof(*rules) + count * sizeof(struct rule *));
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, (int)FRAME_LARGE);
 
-	if (!rules || !pcap) {
+	if (rules) {
+		rules->mask = 7;
+		while (rules->mask < 2 * count)
+			rules->mask = 2 * rules->mask + 1;
+		rules->known = calloc(rules->mask + 1, sizeof(*rules->known));
+	}
+	if (!rules || !rules->known || !pcap) {
 		(void)err_set(err, ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -124,6 +165,7 @@ struct rules *rules_create(const struct rule_spec *specs, size_t count, struct e
 			goto fail;
 		rule->lists = 1;
 		rules->rule[rules->count++] = rule;
+		note(rules, rule);
 		rules->has_ports = rules->has_ports || rule->port;
 	}
 	pcap_close(pcap);
@@ -143,24 +185,32 @@ void rules_destroy(struct rules *rules)
 		rules->rule[i]->lists--;
 		rule_unref(rules->rule[i]);
 	}
+	free((void *)rules->known);
 	free(rules);
 }
 
 void rules_adopt(struct rules *rules, struct rules *former)
 {
+	size_t next = 0;
+
 	if (!former)
 		return;
 	for (size_t i = 0; i < rules->count; i++) {
 		struct rule *rule = rules->rule[i];
 
-		for (size_t j = 0; j < former->count; j++) {
+		/* Most stand where they stood, or a little further on. */
+		for (size_t n = 0; n < former->count; n++) {
+			const size_t j = (next + n) % former->count;
 			struct rule *old = former->rule[j];
 
 			if (!same(rule, old) || rules_have(rules, old))
 				continue;
+			next = j + 1;
 			old->log = rule->log;
 			old->lists++;
+			forget(rules, rule);
 			rules->rule[i] = rule_ref(old);
+			note(rules, old);
 			rule->lists--;
 			rule_unref(rule);
 			break;
@@ -170,11 +220,7 @@ void rules_adopt(struct rules *rules, struct rules *former)
 
 bool rules_have(const struct rules *rules, const struct rule *rule)
 {
-	for (size_t i = 0; rules && i < rules->count; i++) {
-		if (rules->rule[i] == rule)
-			return true;
-	}
-	return false;
+	return rules && rule && rules->known[find_place(rules, rule)] == rule;
 }
 
 struct rule *rules_match(const struct rules *rules, const uint8_t *bytes, uint32_t len,

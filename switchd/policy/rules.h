@@ -44,7 +44,9 @@ struct rule {
 
 struct rules {
 	size_t count;
-	bool has_ports; /* one of them holds for one port only */
+	bool has_ports;		   /* one of them holds for one port only */
+	const struct rule **known; /* the same, by their addresses: an open hash table */
+	size_t mask;		   /* of its places, twice as many at least */
 	struct rule *rule[];
 };
 

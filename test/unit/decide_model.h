@@ -483,6 +483,34 @@ static inline struct model_answer model_decide(struct model *m, struct model_pac
 
 /* ---- steps ---- */
 
+static inline void model_change_policy(struct model *m)
+{
+	size_t gone = 0, ended = 0;
+
+	for (unsigned i = 0; i < MODEL_HALVES; i++) {
+		if (model_draw(m, 2))
+			model_draw_half(m, &m->half[i]);
+	}
+	/* Those that are not let in any more are not found, from now on, whether or not
+	 * the walk over all has come to them. */
+	conns_recheck(m->conns, model_keep, m);
+	(void)conns_sweep(m->conns, model_draw(m, MODEL_CONNS), &ended);
+	for (unsigned i = 0; i < MODEL_CONNS; i++) {
+		struct model_conn *c = &m->conn[i];
+		const bool keeps = c->used && model_keeps(m, c);
+		bool back;
+
+		if (!c->used)
+			continue;
+		MODEL_CHECK((model_in_table(m, c, &back) != NULL) == keeps);
+		gone += !keeps;
+		c->used = keeps;
+	}
+	while (!conns_sweep(m->conns, 3, &ended))
+		;
+	MODEL_CHECK(ended == gone);
+}
+
 static inline void model_compare(struct model *m)
 {
 	bool back;

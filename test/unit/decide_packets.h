@@ -212,23 +212,6 @@ static inline bool model_keep(void *arg, const struct conn_info *info)
 	return crossing_keeps(&crossing, info);
 }
 
-static inline void model_change_policy(struct model *m)
-{
-	size_t gone = 0;
-
-	for (unsigned i = 0; i < MODEL_HALVES; i++) {
-		if (model_draw(m, 2))
-			model_draw_half(m, &m->half[i]);
-	}
-	for (unsigned i = 0; i < MODEL_CONNS; i++) {
-		if (m->conn[i].used && !model_keeps(m, &m->conn[i])) {
-			m->conn[i].used = false;
-			gone++;
-		}
-	}
-	MODEL_CHECK(conns_sweep(m->conns, model_keep, m) == gone);
-}
-
 /* ---- packets ---- */
 
 static inline void model_draw_tcp(struct model *m, struct model_packet *p)

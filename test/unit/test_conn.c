@@ -244,6 +244,49 @@ static void a_smaller_table_keeps_the_newest(void **state)
 	conns_destroy(conns);
 }
 
+static bool keeps_even(void *arg, const struct conn_info *info)
+{
+	++*(unsigned *)arg;
+	return info->src.port % 2 == 0;
+}
+
+/* What a change of policy ends is not there any more, before anybody has walked over it. */
+static void a_change_holds_before_the_walk(void **state)
+{
+	const struct conn_limits limits = {.max = TABLE, .guest_max = TABLE};
+	struct conns *conns = conns_create(&key, &limits);
+	struct conn_info some[TABLE];
+	uint64_t now = 1000000;
+	uint32_t cursor = 0;
+	unsigned asked = 0;
+	size_t ended = 0;
+	bool end;
+
+	(void)state;
+	assert_non_null(conns);
+	for (uint16_t i = 0; i < TABLE; i++)
+		establish(conns, 1, i, now);
+	conns_recheck(conns, keeps_even, &asked);
+	assert_int_equal(asked, 0);
+	assert_false(conns_sweep(conns, TABLE / 2, &ended));
+	assert_int_equal(ended, TABLE / 4);
+	assert_int_equal(asked, TABLE / 2);
+	for (uint16_t i = 0; i < TABLE; i++)
+		assert_true(is_there(conns, i, now) == (i % 2 == 0));
+	/* Who was looked at is not asked about again. */
+	assert_int_equal(asked, TABLE);
+	assert_int_equal(conns_list(conns, -1, now, &cursor, some, TABLE, SIZE_MAX, &end),
+			 TABLE / 2);
+	/* A table of another size has none of those that are gone. */
+	conns = conns_resize(conns, &(struct conn_limits){.max = 2 * TABLE}, now);
+	assert_non_null(conns);
+	assert_int_equal(conns_count(conns), TABLE / 2);
+	conns_recheck(conns, keeps_even, &asked);
+	assert_true(conns_sweep(conns, SIZE_MAX, &ended));
+	assert_int_equal(ended, TABLE / 4);
+	conns_destroy(conns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +295,7 @@ int main(void)
 	    cmocka_unit_test(no_pattern_collides),
 	    cmocka_unit_test(segments_go),
 	    cmocka_unit_test(a_smaller_table_keeps_the_newest),
+	    cmocka_unit_test(a_change_holds_before_the_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
