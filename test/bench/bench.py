@@ -35,15 +35,20 @@ def arguments():
     parser.add_argument("--output", metavar="FOLDER", default=os.path.join(lab.BIN, "../bench"),
                         help="where bench.json and bench.svg go (default build/bench)")
     parser.add_argument("--list", action="store_true", help="print the rows and their keys")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # only judge the arguments
     try:
         given = parser.parse_args()
     except re.error as why:
         parser.error("--only: %s" % why)
-    given.rounds = given.rounds or (3 if given.quick else 7)
-    given.seconds = given.seconds or (1 if given.quick else 3)
+    if given.rounds is None:
+        given.rounds = 3 if given.quick else 7
+    if given.seconds is None:
+        given.seconds = 1 if given.quick else 3
     given.deadline = time.monotonic() + QUICK if given.quick else None
     if given.rounds < 1 or given.seconds < 1:
         parser.error("at least one round of one second")
+    if not chosen(given):
+        parser.error("no row is called like that; --list lists them")
     return given
 
 
@@ -172,15 +177,28 @@ def take_turns(given, jobs, made, samples):
     return given.rounds
 
 
+def list_rows(listed):
+    width = max(len(row.key) for row in listed)
+    section = None
+    try:
+        for row in listed:
+            if row.section != section:
+                section = row.section
+                print(section)
+            print("  %-*s  %s" % (width, row.key, row.title))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor at the end
+
+
 def main():
     given = arguments()
     wanted = chosen(given)
-    if given.list:
-        for row in rows.ROWS:
-            print("%-22s %s" % (row.key, row.title))
+    if given.check:
         return 0
-    if not wanted:
-        sys.exit("bench: no row is called like that; --list lists them")
+    if given.list:
+        list_rows(wanted if given.only or given.quick else rows.ROWS)
+        return 0
     os.makedirs(given.output, exist_ok=True)
     # It may be below /run, which enter() covers.
     output = "/proc/self/fd/%d" % os.open(given.output, os.O_RDONLY | os.O_DIRECTORY)

@@ -229,7 +229,7 @@ speed() { # TEXT FROM TO
 	rtt=$(sed -n 's|^rtt min/avg/max/mdev = [^/]*/\([^/]*\)/.*|\1|p' <<<"$ping")
 	loss=$(sed -n 's/.* \([0-9.]*\)% packet loss.*/\1/p' <<<"$ping")
 	if [ -n "$rtt" ] && [ "$loss" = 0 ]; then
-		pass "$1: round trip $(printf '%6s' "$rtt") ms, mean of 50, none lost"
+		pass "$1: round trip $(printf '%6s' "$rtt") ms, none of 50 lost"
 	else
 		flunk "$1: round trip" "$ping"
 	fi
@@ -363,8 +363,8 @@ title "A third domain"
 third_domain
 title "How fast"
 add_guest
-speed "inside host A, alphaA to alphaA2    " alphaA alphaA2
-speed "between hosts, alphaA to alphaB     " alphaA alphaB
+speed "inside host A, alphaA to alphaA2" alphaA alphaA2
+speed "between hosts, alphaA to alphaB " alphaA alphaB
 [ "${1:-}" != --shell ] || shell
 title "The end"
 lab_down
