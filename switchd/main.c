@@ -420,10 +420,12 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 /* Until it is told to end, or a successor serves: then the channel to that, else -1. */
 static int run(struct switchd *sw, struct heritage *heritage)
 {
+	size_t segments = sw->desired.segments.count, ports = sw->desired.ports.count;
 	int successor;
 
-	log_info("serving %s: %zu segments, %zu ports; control socket %s", sw->config_file,
-		 sw->desired.segments.count, sw->desired.ports.count, sw->desired.control);
+	log_info("serving %s: %zu segment%s, %zu port%s; control socket %s", sw->config_file,
+		 segments, segments == 1 ? "" : "s", ports, ports == 1 ? "" : "s",
+		 sw->desired.control);
 	notify_ready("serving");
 	if (heritage->asked)
 		takeover_watch(&heritage->takeover, sw);
@@ -558,6 +560,9 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
+		(void)fprintf(stderr,
+			      "switchd: '%s' is no option (a configuration stands behind -c)\n",
+			      argv[optind]);
 		usage(stderr);
 		return 2;
 	}

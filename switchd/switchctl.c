@@ -452,7 +452,7 @@ int main(int argc, char **argv)
 			batch = optarg;
 			break;
 		case 'V':
-			(void)puts("switchctl " TVD_VERSION);
+			(void)puts("switchctl (tvdswitch) " TVD_VERSION);
 			return DONE;
 		case 'h':
 			print_help(NULL);

@@ -10,6 +10,8 @@
 
 #include "switchd/switchctl.h"
 
+static const char head[] = "from \\ to";
+
 static const char *shown(const char *name)
 {
 	return *name ? name : "(default)";
@@ -28,61 +30,112 @@ static const char *colour_of(const char *flow)
 	return "0";
 }
 
-static void print_cell(const char *text, int width, const char *colour)
+static const char *name_of(const json_t *row)
 {
-	if (colour)
-		(void)printf("  \033[%sm%-*s\033[0m", colour, width, text);
-	else
-		(void)printf("  %-*s", width, text);
+	const char *from = json_string_value(json_object_get(row, "from"));
+
+	return shown(from ? from : "");
 }
 
-static int width_of(const json_t *rows)
+static const char *flow_of(const json_t *cell)
 {
-	int width = (int)strlen("controlled");
-	const json_t *row;
+	const char *flow = json_string_value(cell);
+
+	return flow ? flow : "?";
+}
+
+static void widen(int *width, const char *text)
+{
+	if ((int)strlen(text) > *width)
+		*width = (int)strlen(text);
+}
+
+/*
+ * How wide each column is, and behind them the first one, of rows' names: as wide as the
+ * longest text in it. An array to free, or NULL.
+ */
+static int *widths_of(const json_t *rows)
+{
+	size_t count = json_object_size(json_object_get(json_array_get(rows, 0), "to"));
+	int *widths = calloc(count + 1, sizeof(*widths));
+	const char *to;
+	json_t *row, *cell;
 	size_t i;
 
+	if (!widths)
+		return NULL;
+	widen(&widths[count], head);
 	json_array_foreach(rows, i, row)
 	{
-		const char *from = json_string_value(json_object_get(row, "from"));
+		size_t n = 0;
 
-		if (from && (int)strlen(shown(from)) > width)
-			width = (int)strlen(shown(from));
+		widen(&widths[count], name_of(row));
+		json_object_foreach(json_object_get(row, "to"), to, cell)
+		{
+			if (n == count)
+				break;
+			widen(&widths[n], shown(to));
+			widen(&widths[n++], flow_of(cell));
+		}
 	}
-	return width;
+	return widths;
+}
+
+/* Nothing is filled up behind the last of a line. */
+static void print_cell(const char *text, int width, const char *colour, bool last)
+{
+	int fill = last ? 0 : width - (int)strlen(text);
+
+	if (colour)
+		(void)printf("  \033[%sm%s\033[0m%*s", colour, text, fill, "");
+	else
+		(void)printf("  %s%*s", text, fill, "");
+}
+
+/* The row of a domain, or the head line, which is that of none. */
+static void print_row(const json_t *row, json_t *to_all, const int *widths, bool colours)
+{
+	size_t n = 0, count = json_object_size(to_all);
+	const char *from = row ? name_of(row) : head, *to;
+	json_t *cell;
+
+	(void)printf("%-*s", widths[count], from);
+	json_object_foreach(to_all, to, cell)
+	{
+		bool last = n + 1 == count;
+		const char *flow = flow_of(cell);
+		int width = widths[n++];
+
+		if (!row)
+			print_cell(shown(to), width, colours ? "1" : NULL, last);
+		else if (strcmp(from, shown(to)) == 0)
+			print_cell("-", width, NULL, last);
+		else
+			print_cell(flow, width, colours ? colour_of(flow) : NULL, last);
+	}
+	(void)putchar('\n');
 }
 
 static void print_table(const json_t *rows)
 {
 	bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	int width = width_of(rows);
-	json_t *row, *cell;
-	const char *to;
+	int *widths = json_array_size(rows) ? widths_of(rows) : NULL;
+	json_t *row;
 	size_t i;
 
-	if (json_array_size(rows) == 0)
+	if (!widths)
 		return;
-	(void)printf("%-*s", width, "from \\ to");
-	json_object_foreach(json_object_get(json_array_get(rows, 0), "to"), to, cell)
-	    print_cell(shown(to), width, colours ? "1" : NULL);
-	(void)putchar('\n');
+	print_row(NULL, json_object_get(json_array_get(rows, 0), "to"), widths, colours);
 	json_array_foreach(rows, i, row)
 	{
-		const char *from = json_string_value(json_object_get(row, "from"));
+		json_t *to_all = json_object_get(row, "to");
 
-		(void)printf("%-*s", width, shown(from ? from : ""));
-		json_object_foreach(json_object_get(row, "to"), to, cell)
-		{
-			const char *flow = json_string_value(cell);
-			bool same = from && strcmp(from, to) == 0;
-
-			print_cell(same	  ? "-"
-				   : flow ? flow
-					  : "?",
-				   width, colours && flow && !same ? colour_of(flow) : NULL);
-		}
-		(void)putchar('\n');
+		/* Each row has the same domains; another form is not ours to draw. */
+		if (json_object_size(to_all) ==
+		    json_object_size(json_object_get(json_array_get(rows, 0), "to")))
+			print_row(row, to_all, widths, colours);
 	}
+	free(widths);
 }
 
 /* Names of domains need no quoting within quotes. */

@@ -528,8 +528,26 @@ static void show_trace(json_t *item)
 	json_decref(to);
 }
 
+/* The longest name of a line that show_lines() writes. */
+static size_t names_width(json_t *object, const char *prefix)
+{
+	size_t before = *prefix ? strlen(prefix) + 1 : 0, width = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		size_t one = json_is_object(value) && !*prefix ? names_width(value, key)
+							       : before + strlen(key);
+
+		if (one > width)
+			width = one;
+	}
+	return width;
+}
+
 /* One key a line, values below each other; objects spread over "key.key". */
-static void show_lines(json_t *object, const char *prefix)
+static void show_lines(json_t *object, const char *prefix, size_t width)
 {
 	const char *key;
 	json_t *value;
@@ -538,12 +556,12 @@ static void show_lines(json_t *object, const char *prefix)
 	{
 		char name[128];
 
-		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
-		if (json_is_object(value) && strchr(name, '.') == NULL) {
-			show_lines(value, name);
+		if (json_is_object(value) && !*prefix) {
+			show_lines(value, key, width);
 			continue;
 		}
-		(void)printf("%-19s ", name);
+		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "", key);
+		(void)printf("%-*s ", (int)width, name);
 		print_value(value);
 		(void)putchar('\n');
 	}
@@ -582,7 +600,7 @@ static void show_any(const char *kind, json_t *item)
 			return;
 		}
 	}
-	show_lines(item, "");
+	show_lines(item, "", names_width(item, ""));
 }
 
 /* ---- output ---- */

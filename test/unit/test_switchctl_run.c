@@ -122,6 +122,14 @@ static void play(void *arg, struct ctl_conn *conn, const char *command, json_t *
 						 "stage", "sanity", "what", "60 bytes", "verdict",
 						 "forward", "reason", "to", "port vm2"));
 		ctl_ok(conn, NULL);
+	} else if (strcmp(command, "policy.matrix") == 0) {
+		ctl_item(conn, json_pack("{s:s, s:{s:s, s:s, s:s}}", "from", "", "to", "", "open",
+					 "a-rather-long-name", "controlled", "b", "closed"));
+		ctl_item(conn,
+			 json_pack("{s:s, s:{s:s, s:s, s:s}}", "from", "a-rather-long-name", "to",
+				   "", "closed", "a-rather-long-name", "open", "b", "open"));
+		ctl_item(conn, json_pack("{s:s, s:{s:s}}", "from", "odd", "to", "", "open"));
+		ctl_ok(conn, NULL);
 	} else if (strcmp(command, "reload") == 0) {
 		ctl_fail(conn, "f.conf:7: bad \x07 line");
 	} else {
@@ -220,9 +228,9 @@ static void text(void **state)
 				 "no segment: vxlan\n"
 				 "    rx drops unknown_id 5\n");
 	assert_int_equal(RUN("status"), 0);
-	assert_string_equal(out, "host                hostA\n"
-				 "uptime              7\n"
-				 "pool.used           3\n");
+	assert_string_equal(out, "host      hostA\n"
+				 "uptime    7\n"
+				 "pool.used 3\n");
 	assert_int_equal(RUN("metrics"), 0);
 	assert_string_equal(out, "# HELP x\nx 1\n");
 	assert_int_equal(RUN("uplink"), 0);
@@ -256,6 +264,19 @@ static void json(void **state)
 	array = json_loads(out, 0, NULL);
 	assert_true(json_array_size(array) > 20);
 	json_decref(array);
+}
+
+/* As wide as it must be, without blanks at the ends of lines or colours in a file. */
+static void matrix(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("policy", "matrix"), 0);
+	assert_string_equal(out, "from \\ to           (default)  a-rather-long-name  b\n"
+				 "(default)           -          controlled          closed\n"
+				 "a-rather-long-name  closed     -                   open\n");
+	assert_int_equal(RUN("policy", "matrix", "--dot"), 0);
+	assert_non_null(strstr(out, "\t\"(default)\" -> \"a-rather-long-name\" [label="));
+	assert_null(strstr(out, "-> \"b\" [label=\"closed"));
 }
 
 static void failures(void **state)
@@ -492,7 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text),    cmocka_unit_test(json),	 cmocka_unit_test(failures),
 	    cmocka_unit_test(batch),   cmocka_unit_test(mirror), cmocka_unit_test(capture),
-	    cmocka_unit_test(monitor), cmocka_unit_test(trace),
+	    cmocka_unit_test(monitor), cmocka_unit_test(trace),	 cmocka_unit_test(matrix),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
