@@ -5,6 +5,7 @@
  * in test_config_mutate.c.
  */
 #include "switchd/config.h"
+#include "switchd/config_integrity.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -659,6 +660,7 @@ static void examples(void **state)
 			fail_msg("%s", err.text);
 		json_decref(json);
 		assert_true(config_policy_name(&b)); /* of those that have none */
+		assert_true(config_integrity(&b, &err));
 		assert_true(config_policy_complete(&b));
 		for (const struct conf_key *key = desired_schema.keys; key->name; key++)
 			if (conf_given(&desired_schema, &a, key->name))
