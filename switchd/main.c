@@ -42,10 +42,12 @@
 #include "switchd/snooping.h"
 #include "switchd/takeover.h"
 #include "switchd/uplink.h"
+#include "switchd/wait.h"
 
 LOG_MODULE("main");
 
 #define AGED_AT_ONCE  512u /* entries of the FDB, each with an event */
+#define SECOND_MS     1000u
 #define NETLINK_DELAY 0.01 /* seconds in which changes of interfaces are taken together */
 
 struct signals {
@@ -114,12 +116,11 @@ static void on_ageing(struct ev_loop *loop, ev_timer *timer, int events)
 		ev_timer_start(loop, &sw->ageing);
 }
 
-static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_second(void *arg)
 {
-	struct switchd *sw = timer->data;
+	struct switchd *sw = arg;
 
-	(void)events;
-	ev_timer_start(loop, &sw->ageing);
+	ev_timer_start(sw->loop, &sw->ageing);
 	sw->last_second.wakeups = sw->work.wakeups - sw->second_ago.wakeups;
 	sw->last_second.frames = sw->work.frames - sw->second_ago.frames;
 	sw->last_second.segments = sw->work.segments - sw->second_ago.segments;
@@ -180,7 +181,7 @@ static void on_end(struct ev_loop *loop, ev_signal *signal, int events)
 
 /* ---- life ---- */
 
-static void start_watchers(struct switchd *sw, struct signals *signals)
+static int start_watchers(struct switchd *sw, struct signals *signals)
 {
 	ev_check_init(&sw->wakeup, on_wakeup);
 	ev_set_priority(&sw->wakeup, EV_MAXPRI); /* before whoever asks for the time */
@@ -190,9 +191,6 @@ static void start_watchers(struct switchd *sw, struct signals *signals)
 	sw->flush.data = sw;
 	ev_prepare_start(sw->loop, &sw->flush);
 	ev_idle_init(&sw->spin, on_spin);
-	ev_timer_init(&sw->second, on_second, 1., 1.);
-	sw->second.data = sw;
-	ev_timer_start(sw->loop, &sw->second);
 	ev_timer_init(&sw->ageing, on_ageing, 0., 0.);
 	sw->ageing.data = sw;
 	ev_timer_init(&sw->uplinks_soon, on_uplinks_soon, NETLINK_DELAY, 0.);
@@ -204,6 +202,7 @@ static void start_watchers(struct switchd *sw, struct signals *signals)
 	ev_signal_start(sw->loop, &signals->hup);
 	ev_signal_start(sw->loop, &signals->term);
 	ev_signal_start(sw->loop, &signals->intr);
+	return wait_start(sw->loop, SECOND_MS, on_second, sw);
 }
 
 static void stop_watchers(struct switchd *sw, struct signals *signals)
@@ -211,7 +210,7 @@ static void stop_watchers(struct switchd *sw, struct signals *signals)
 	ev_signal_stop(sw->loop, &signals->hup);
 	ev_signal_stop(sw->loop, &signals->term);
 	ev_signal_stop(sw->loop, &signals->intr);
-	ev_timer_stop(sw->loop, &sw->second);
+	wait_stop();
 	ev_timer_stop(sw->loop, &sw->ageing);
 	ev_timer_stop(sw->loop, &sw->uplinks_soon);
 	ev_prepare_stop(sw->loop, &sw->flush);
@@ -468,8 +467,11 @@ static int serve(const char *config_file, struct desired *desired, bool takeover
 	sw.port_host.bulk = bulk_create();
 	notify_init(sw.loop);
 	take_from_systemd(&sw, &heritage);
-	start_watchers(&sw, &signals);
-	ret = start(&sw, &heritage, desired, &err);
+	ret = start_watchers(&sw, &signals);
+	if (ret < 0)
+		(void)err_set(&err, -ret, "no timer: %s", strerror(-ret));
+	else
+		ret = start(&sw, &heritage, desired, &err);
 	saved_destroy(heritage.saved);
 	if (ret < 0)
 		log_error("cannot start: %s", err.text);

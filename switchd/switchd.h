@@ -146,7 +146,7 @@ struct switchd {
 	ev_prepare flush;
 	ev_idle spin;	     /* active: the loop does not sleep; see `busy_poll` */
 	uint64_t spin_until; /* of clock_ns() */
-	ev_timer second, ageing;
+	ev_timer ageing;
 	ev_timer uplinks_soon;
 	bool uplinks_unseen;   /* one could not be looked at: again in a second */
 	unsigned links_unseen; /* how often interfaces could not be listed: the same */

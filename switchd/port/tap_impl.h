@@ -16,6 +16,7 @@
 struct tap_pace {
 	unsigned frames;  /* that are asked for; 0 is 1 */
 	unsigned singles; /* turns in a row that asked for one, and got it */
+	unsigned in_vain; /* how often in a row asking for two found one */
 	bool long_frames; /* copying them costs more than the calls */
 };
 

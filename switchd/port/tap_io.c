@@ -20,9 +20,11 @@
 /* So many are worth the ring's own costs. */
 #define BULK_LEAST 4u
 
-/* Turns in which one frame comes at a time before it is looked whether there are two:
- * a read that finds nothing stands between a frame and its answer. */
-#define SINGLES 8u
+/* Turns in which one frame comes at a time before it is looked whether there are two: a read
+ * that finds nothing stands between a frame and its answer. The more often it found nothing,
+ * the later the next. */
+#define SINGLES	    8u
+#define IN_VAIN_MAX 3u /* doublings */
 
 /* Small frames of one turn that stand for more packets are no work of an honest guest: a
  * segment of TCP has 48 bytes or more. */
@@ -119,7 +121,11 @@ static void learn(struct tap *tap, const struct turn *turn)
 	if (turn->got < turn->want) {
 		pace->frames = turn->got;
 		pace->singles = 0;
-	} else if (turn->want > 1 || ++pace->singles == SINGLES) {
+		if (turn->want > 2)
+			pace->in_vain = 0;
+		else if (pace->in_vain < IN_VAIN_MAX)
+			pace->in_vain++;
+	} else if (turn->want > 1 || ++pace->singles >= SINGLES << pace->in_vain) {
 		pace->frames = turn->want * 2 < FRAME_BATCH_MAX ? turn->want * 2 : FRAME_BATCH_MAX;
 	}
 }
