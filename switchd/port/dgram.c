@@ -13,13 +13,19 @@
 #include "lib/revive.h"
 #include "lib/unix_bind.h"
 #include "switchd/port/rx.h"
+#include "switchd/port/sendq.h"
 #include "switchd/port/sockets.h"
 
 #define SOCKET_BUFFER (1 << 20)
+#define QUEUE_BURST   32u
+#define RETRY_SECONDS 0.001
 
 /* A guest that was found gone is not believed to be back any sooner, in milliseconds: one
  * that comes and goes would fill the log. */
 #define BACK_AFTER 1000u
+
+/* Who tells that there is room again; see await(). */
+enum room { ROOM_GUEST, ROOM_OWN, ROOM_TIMER };
 
 struct dgram {
 	struct port *port;
@@ -28,6 +34,11 @@ struct dgram {
 	struct port_rx_pace pace;
 	bool named; /* UNIX: the peer's address goes with each datagram */
 	struct sockaddr_un to;
+	struct sendq out; /* UNIX: until the guest reads */
+	enum room room;	  /* who is asked, if there is something in it */
+	ev_io writing;
+	ev_timer later;
+	int probe;	   /* connected with the guest, to wait for room there; -1: not yet */
 	uint64_t gone;	   /* when it was last found so, by clock_ms() */
 	ev_timer back;	   /* active: it has been there since; up when this is over */
 	struct ucred peer; /* who has sent last; pid 0: nobody */
@@ -124,11 +135,19 @@ static bool dgram_conflict(const struct port_conf *a, const struct port_conf *b)
 
 /* ---- whether the guest is there ---- */
 
+static void forget_waiting(struct dgram *dgram)
+{
+	ev_io_stop(dgram->port->host->loop, &dgram->writing);
+	ev_timer_stop(dgram->port->host->loop, &dgram->later);
+	dgram->port->stats.tx_drops[REASON_LINK_DOWN] += sendq_clear(&dgram->out);
+}
+
 static void is_gone(struct dgram *dgram, int error)
 {
 	struct port *port = dgram->port;
 	bool was_up = port->up;
 
+	forget_waiting(dgram);
 	dgram->gone = clock_ms();
 	dgram->peer.pid = 0;
 	ev_timer_stop(port->host->loop, &dgram->back);
@@ -243,6 +262,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 /* ---- sending ---- */
 
+static bool is_full(int error)
+{
+	return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
+}
+
 static enum reason refused(struct dgram *dgram, int error)
 {
 	enum reason reason = reason_of_errno(error);
@@ -252,15 +276,18 @@ static enum reason refused(struct dgram *dgram, int error)
 	return reason;
 }
 
-static void dgram_send(struct port *port, struct frame_batch *batch)
+/*
+ * Sends datagrams. How many are dealt with, from the first on: sent, or dropped and
+ * counted. To a UNIX socket it may be fewer than all, with the error that is in the way of
+ * the next: there is no room, or nobody.
+ */
+static unsigned send_some(struct dgram *dgram, struct iovec *iov, unsigned count, int *error)
 {
-	struct dgram *dgram = port->state;
+	struct port *port = dgram->port;
 	struct mmsghdr msg[FRAME_BATCH_MAX];
-	struct iovec iov[FRAME_BATCH_MAX];
 	unsigned done = 0;
 
-	for (unsigned i = 0; i < batch->count; i++) {
-		iov[i] = (struct iovec){batch->frame[i]->data, batch->frame[i]->len};
+	for (unsigned i = 0; i < count; i++) {
 		msg[i].msg_hdr = (struct msghdr){
 		    .msg_name = dgram->named ? &dgram->to : NULL,
 		    .msg_namelen = dgram->named ? sizeof(dgram->to) : 0,
@@ -268,13 +295,13 @@ static void dgram_send(struct port *port, struct frame_batch *batch)
 		    .msg_iovlen = 1,
 		};
 	}
-	while (done < batch->count) {
-		int n = sendmmsg(dgram->fd, msg + done, batch->count - done,
+	while (done < count) {
+		int n = sendmmsg(dgram->fd, msg + done, count - done,
 				 MSG_DONTWAIT | MSG_NOSIGNAL); /* @syscall sendmmsg */
 
 		for (int i = 0; i < n; i++, done++) {
 			port->stats.tx_frames++;
-			port->stats.tx_bytes += batch->frame[done]->len;
+			port->stats.tx_bytes += iov[done].iov_len;
 			port->stats.tx_segments++;
 		}
 		/* Only a UNIX socket says at once whether somebody is there. */
@@ -282,8 +309,123 @@ static void dgram_send(struct port *port, struct frame_batch *batch)
 			is_there(dgram);
 		if (n > 0 || errno == EINTR)
 			continue;
-		port->stats.tx_drops[refused(dgram, errno)]++;
+		*error = errno;
+		if (dgram->named && *error != EMSGSIZE)
+			break;
+		/* UDP has a long queue in the kernel, and hears of what it has sent before. */
+		port->stats.tx_drops[refused(dgram, *error)]++;
 		done++;
+	}
+	return done;
+}
+
+/* Makes the probe one of whoever is there now. @syscall socket connect */
+static bool probe_guest(struct dgram *dgram)
+{
+	if (dgram->probe < 0)
+		dgram->probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return dgram->probe >= 0 &&
+	       connect(dgram->probe, (const struct sockaddr *)&dgram->to, sizeof(dgram->to)) == 0;
+}
+
+/*
+ * There is no room for one of two reasons: the guest's queue is full (by default it holds
+ * ten datagrams), or too much of what we have sent waits anywhere. The loop hears of the
+ * second at our own socket; of a guest's queue only a socket hears that is connected with
+ * the guest's. Ours is not: then nobody could send to it but that guest's present
+ * process. So another one is connected, through which nothing is ever sent. Whoever had
+ * to tell and was wrong is not asked again at once, so that nothing spins.
+ */
+static void await(struct dgram *dgram, enum room room)
+{
+	struct ev_loop *loop = dgram->port->host->loop;
+
+	ev_io_stop(loop, &dgram->writing);
+	ev_timer_stop(loop, &dgram->later);
+	if (room == ROOM_GUEST && !probe_guest(dgram))
+		room = ROOM_TIMER;
+	dgram->room = room;
+	if (room == ROOM_TIMER) {
+		ev_timer_set(&dgram->later, RETRY_SECONDS, 0.);
+		ev_timer_start(loop, &dgram->later);
+	} else {
+		ev_io_set(&dgram->writing, room == ROOM_OWN ? dgram->fd : dgram->probe, EV_WRITE);
+		ev_io_start(loop, &dgram->writing);
+	}
+}
+
+static enum room room_after(enum room room, int error)
+{
+	if (error != EAGAIN)
+		return ROOM_TIMER;
+	return room == ROOM_GUEST ? ROOM_OWN : room == ROOM_OWN ? ROOM_TIMER : ROOM_GUEST;
+}
+
+static void send_waiting(struct dgram *dgram)
+{
+	struct iovec iov[QUEUE_BURST];
+	unsigned count = sendq_first(&dgram->out, iov, QUEUE_BURST);
+	int error = 0;
+	unsigned done = send_some(dgram, iov, count, &error);
+
+	sendq_take(&dgram->out, done);
+	if (done < count && !is_full(error)) {
+		is_gone(dgram, error);
+	} else if (sendq_empty(&dgram->out)) {
+		ev_io_stop(dgram->port->host->loop, &dgram->writing);
+		ev_timer_stop(dgram->port->host->loop, &dgram->later);
+	} else if (done == 0) {
+		await(dgram, room_after(dgram->room, error));
+	} else if (dgram->room == ROOM_TIMER) {
+		await(dgram, ROOM_GUEST);
+	}
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	send_waiting(io->data);
+}
+
+static void on_later(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	send_waiting(timer->data);
+}
+
+/* What could not be sent at once. */
+static void keep(struct dgram *dgram, const struct frame_batch *batch, unsigned from)
+{
+	for (unsigned i = from; i < batch->count; i++) {
+		if (!sendq_add(&dgram->out, batch->frame[i]))
+			dgram->port->stats.tx_drops[REASON_QUEUE_FULL]++;
+	}
+}
+
+static void dgram_send(struct port *port, struct frame_batch *batch)
+{
+	struct dgram *dgram = port->state;
+	struct iovec iov[FRAME_BATCH_MAX];
+	unsigned done;
+	int error = 0;
+
+	if (!sendq_empty(&dgram->out)) {
+		keep(dgram, batch, 0);
+		frame_batch_free(batch);
+		return;
+	}
+	for (unsigned i = 0; i < batch->count; i++)
+		iov[i] = (struct iovec){batch->frame[i]->data, batch->frame[i]->len};
+	done = send_some(dgram, iov, batch->count, &error);
+	if (done < batch->count && is_full(error)) {
+		keep(dgram, batch, done);
+		if (!sendq_empty(&dgram->out))
+			await(dgram, error == EAGAIN ? ROOM_GUEST : ROOM_TIMER);
+	} else if (done < batch->count) {
+		port->stats.tx_drops[REASON_LINK_DOWN] += batch->count - done;
+		is_gone(dgram, error);
 	}
 	frame_batch_free(batch);
 }
@@ -330,7 +472,10 @@ static void start(struct port *port, struct dgram *dgram)
 	dgram->io.data = dgram;
 	ev_io_start(port->host->loop, &dgram->io);
 	ev_timer_init(&dgram->back, on_back, 0., 0.);
-	dgram->back.data = dgram;
+	ev_io_init(&dgram->writing, on_writable, -1, EV_WRITE);
+	ev_timer_init(&dgram->later, on_later, 0., 0.);
+	dgram->back.data = dgram->writing.data = dgram->later.data = dgram;
+	dgram->probe = -1;
 	port->state = dgram;
 	port->offloads = OFFLOAD_NONE;
 	port->up = false;
@@ -387,6 +532,10 @@ static int dgram_adopt(struct port *port, struct port_heritage *heritage)
 		(void)unix_address(&dgram->to, conf->remote);
 	dgram->fd = port_heritage_take(heritage, 0);
 	start(port, dgram);
+	if (dgram->named)
+		sendq_from_json(&dgram->out, json_object_get(heritage->state, "out"), FRAME_LARGE);
+	if (!sendq_empty(&dgram->out))
+		await(dgram, ROOM_TIMER);
 	if (json_unpack(heritage->state, "{s:b, s:i, s:i}", "up", &up, "pid", &pid, "uid", &uid) <
 	    0)
 		return 0;
@@ -401,8 +550,9 @@ static void dgram_handover(const struct port *port, struct port_heritage *herita
 	const struct dgram *dgram = port->state;
 
 	heritage->fd[heritage->count++] = dgram->fd;
-	heritage->state = json_pack("{s:b, s:i, s:i}", "up", port->up, "pid", (int)dgram->peer.pid,
-				    "uid", (int)dgram->peer.uid);
+	heritage->state =
+	    json_pack("{s:b, s:i, s:i, s:o}", "up", port->up, "pid", (int)dgram->peer.pid, "uid",
+		      (int)dgram->peer.uid, "out", sendq_to_json(&dgram->out));
 }
 
 static const char *const dgram_identity[] = {"path", "local", "remote", "mode", "group", NULL};
@@ -415,6 +565,9 @@ static void dgram_close(struct port *port)
 
 	ev_io_stop(port->host->loop, &dgram->io);
 	ev_timer_stop(port->host->loop, &dgram->back);
+	forget_waiting(dgram);
+	if (dgram->probe >= 0)
+		close(dgram->probe);
 	if (file_of(conf) && !port->shared)
 		socket_remove_file(file_of(conf));
 	port_close_fd(port->host, dgram->fd);

@@ -17,12 +17,11 @@
 #include "lib/log.h"
 #include "lib/revive.h"
 #include "switchd/port/rx.h"
+#include "switchd/port/sendq.h"
 #include "switchd/port/vde_impl.h"
 
 LOG_MODULE("vde");
 
-/* What waits for a client that reads slowly: the kernel holds ten datagrams. */
-#define QUEUE_BYTES (128u << 10)
 #define QUEUE_BURST 32u
 
 struct guest {
@@ -31,8 +30,7 @@ struct guest {
 	ev_io ctl, reading, writing;
 	ev_timer ending; /* what cannot be sent to is left in a moment, not while sending */
 	struct port_rx_pace pace;
-	uint8_t *out; /* QUEUE_BYTES once it was needed: lengths and frames */
-	size_t out_begin, out_end;
+	struct sendq out; /* for a client that reads slowly: the kernel holds ten datagrams */
 };
 
 static void wait_for_client(struct port *port)
@@ -54,9 +52,7 @@ static void detach(struct guest *guest)
 	ev_timer_stop(loop, &guest->ending);
 	vde_client_destroy(guest->client, guest->port);
 	guest->client = NULL;
-	free(guest->out);
-	guest->out = NULL;
-	guest->out_begin = guest->out_end = 0;
+	guest->port->stats.tx_drops[REASON_LINK_DOWN] += sendq_clear(&guest->out);
 	wait_for_client(guest->port);
 }
 
@@ -136,58 +132,26 @@ static bool is_full(int error)
 	return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
 }
 
-static void count_sent(struct port *port, const struct frame *frame)
+static void count_sent(struct port *port, size_t len)
 {
 	port->stats.tx_frames++;
-	port->stats.tx_bytes += frame->len;
+	port->stats.tx_bytes += len;
 	port->stats.tx_segments++;
-}
-
-/* Keeps a frame for later; false when there is no room. */
-static bool keep(struct guest *guest, const struct frame *frame)
-{
-	uint32_t len = frame->len;
-	size_t need = sizeof(len) + len;
-
-	if (!guest->out)
-		guest->out = malloc(QUEUE_BYTES);
-	if (!guest->out)
-		return false;
-	if (guest->out_begin && need > QUEUE_BYTES - guest->out_end) {
-		memmove(guest->out, guest->out + guest->out_begin,
-			guest->out_end - guest->out_begin);
-		guest->out_end -= guest->out_begin;
-		guest->out_begin = 0;
-	}
-	if (need > QUEUE_BYTES - guest->out_end)
-		return false;
-	memcpy(guest->out + guest->out_end, &len, sizeof(len));
-	memcpy(guest->out + guest->out_end + sizeof(len), frame->data, len);
-	guest->out_end += need;
-	return true;
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct guest *guest = io->data;
 	struct iovec iov[QUEUE_BURST];
-	unsigned count = 0, done;
-	size_t at = guest->out_begin;
+	unsigned count = sendq_first(&guest->out, iov, QUEUE_BURST), done;
 	int error;
 
 	(void)events;
-	while (at < guest->out_end && count < QUEUE_BURST) {
-		uint32_t len;
-
-		memcpy(&len, guest->out + at, sizeof(len));
-		iov[count++] = (struct iovec){guest->out + at + sizeof(len), len};
-		at += sizeof(len) + len;
-	}
 	done = send_some(guest, iov, count, &error);
 	for (unsigned i = 0; i < done; i++)
-		guest->out_begin += sizeof(uint32_t) + iov[i].iov_len;
-	if (guest->out_begin == guest->out_end) {
-		guest->out_begin = guest->out_end = 0;
+		count_sent(guest->port, iov[i].iov_len);
+	sendq_take(&guest->out, done);
+	if (sendq_empty(&guest->out)) {
 		ev_io_stop(loop, io);
 	} else if (error && !is_full(error)) {
 		ev_io_stop(loop, io);
@@ -203,7 +167,7 @@ static void send_batch(struct guest *guest, struct frame_batch *batch)
 	unsigned sent = 0;
 	int error = EAGAIN;
 
-	if (!guest->out_end) {
+	if (sendq_empty(&guest->out)) {
 		for (unsigned i = 0; i < batch->count; i++)
 			iov[i] = (struct iovec){batch->frame[i]->data, batch->frame[i]->len};
 		sent = send_some(guest, iov, batch->count, &error);
@@ -211,13 +175,13 @@ static void send_batch(struct guest *guest, struct frame_batch *batch)
 	if (error && !is_full(error))
 		ev_timer_start(port->host->loop, &guest->ending);
 	for (unsigned i = 0; i < batch->count; i++) {
-		if (i < sent || (is_full(error) && keep(guest, batch->frame[i])))
-			count_sent(port, batch->frame[i]);
-		else
+		if (i < sent)
+			count_sent(port, batch->frame[i]->len);
+		else if (!is_full(error) || !sendq_add(&guest->out, batch->frame[i]))
 			port->stats
 			    .tx_drops[is_full(error) ? REASON_QUEUE_FULL : REASON_LINK_DOWN]++;
 	}
-	if (guest->out_end)
+	if (!sendq_empty(&guest->out))
 		ev_io_start(port->host->loop, &guest->writing);
 }
 
@@ -378,29 +342,6 @@ int vde_guest_open(struct port *port)
 
 /* ---- over a restart ---- */
 
-/* Frames that wait, as keep() has them; what is not whole is not taken. */
-static void restore_queue(struct guest *guest, const json_t *json)
-{
-	size_t end = 0;
-	ssize_t len;
-
-	if (json_string_length(json) == 0)
-		return;
-	guest->out = malloc(QUEUE_BYTES);
-	len = guest->out ? port_bytes_from_json(json, guest->out, QUEUE_BYTES) : -1;
-	while (len >= 0 && sizeof(uint32_t) <= (size_t)len - end) {
-		uint32_t need;
-
-		memcpy(&need, guest->out + end, sizeof(need));
-		if (need > VDE_FRAME_MAX || need > (size_t)len - end - sizeof(need))
-			break;
-		end += sizeof(need) + need;
-	}
-	guest->out_end = end;
-	if (end)
-		ev_io_start(guest->port->host->loop, &guest->writing);
-}
-
 /* Which descriptor is which; false if it is not all that there has to be. */
 static bool sort_out(const struct port *port, const struct port_heritage *heritage, unsigned *ctl,
 		     unsigned *data, struct sockaddr_un *own)
@@ -447,7 +388,9 @@ int vde_guest_adopt(struct port *port, struct port_heritage *heritage)
 	(void)snprintf(client->description, sizeof(client->description), "%s",
 		       description ? description : "");
 	attach(guest, client);
-	restore_queue(guest, json_object_get(heritage->state, "out"));
+	sendq_from_json(&guest->out, json_object_get(heritage->state, "out"), VDE_FRAME_MAX);
+	if (!sendq_empty(&guest->out))
+		ev_io_start(port->host->loop, &guest->writing);
 	return 0;
 }
 
@@ -459,10 +402,8 @@ void vde_guest_handover(const struct port *port, struct port_heritage *heritage)
 		return;
 	heritage->fd[heritage->count++] = guest->client->ctl;
 	heritage->fd[heritage->count++] = guest->client->data;
-	heritage->state =
-	    json_pack("{s:s, s:o}", "description", guest->client->description, "out",
-		      port_bytes_to_json(guest->out ? guest->out + guest->out_begin : NULL,
-					 guest->out_end - guest->out_begin));
+	heritage->state = json_pack("{s:s, s:o}", "description", guest->client->description, "out",
+				    sendq_to_json(&guest->out));
 }
 
 /* ---- the end ---- */
@@ -472,7 +413,7 @@ void vde_guest_close(struct port *port)
 	struct guest *guest = port->state;
 
 	detach(guest);
-	free(guest->out);
+	(void)sendq_clear(&guest->out);
 	free(guest);
 	port->state = NULL;
 }

@@ -176,6 +176,28 @@ end_guest vm3
 on vm7 ping -q -c 2 -i 0.2 -W 1 "$(v4 vm3)" >/dev/null 2>&1 || :
 check "a guest of datagrams that is gone is seen when it is called" wait_until 5 is vm3 down
 check "which is explained" shows vm3 why 'nobody is at'
+
+# The kernel keeps ten datagrams for who does not read.
+rm -f "$S/vm3.guest"
+background hostA "$PYTHON" "$sockguest" late "$S/vm3.guest" "$S/vm3" "$LAB/late.begin" 100 >"$LAB/late"
+check "one comes that does not read yet" wait_until 5 is vm3 up
+full=$(port_drops hostA vm3 queue_full tx)
+on vm7 "$PYTHON" "$sockguest" shout eth0 100
+check "to others frames go on" reaches vm7 "$(v4 vm2)"
+touch "$LAB/late.begin"
+check "when it reads, all that was sent to it is there, in order" wait_until 10 grep -q 'frames 100' "$LAB/late"
+check "and nothing was dropped" equal "$(port_drops hostA vm3 queue_full tx)" "$full"
+check "it leaves, which is seen" wait_until 5 eval 'on vm7 "$PYTHON" "$sockguest" shout eth0 1; is vm3 down'
+rm -f "$S/vm3.guest" "$LAB/late.begin"
+background hostA "$PYTHON" "$sockguest" late "$S/vm3.guest" "$S/vm3" "$LAB/late.begin" 1 >"$LAB/late"
+late=$LAB_LAST
+check "one comes that never reads" wait_until 5 is vm3 up
+check "what would take too much room is dropped" wait_until 5 eval 'on vm7 "$PYTHON" "$sockguest" shout eth0 500
+	[ "$(port_drops hostA vm3 queue_full tx)" -gt "$full" ]'
+check "to others frames go on" reaches vm7 "$(v4 vm2)"
+gone=$(port_drops hostA vm3 link_down tx)
+finish "$late" KILL
+check "when it is gone, so are the frames that waited" wait_until 5 eval 'is vm3 down && [ "$(port_drops hostA vm3 link_down tx)" -gt $((gone + 100)) ]'
 begin_guest vm3
 address vm3
 check "it comes back" reaches vm3 "$(v4 vm7)"

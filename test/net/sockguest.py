@@ -6,7 +6,7 @@ sockguest.py guest NETNS MAC WAY ADDRESS...   a TAP eth0 in NETNS, joined to a s
     where an address is a path or HOST:PORT; connections are made again when lost
 sockguest.py odd WHAT AT                      a stream's peer, see ODD
 sockguest.py foreign AT COUNT                 datagrams of a stranger to a UNIX socket
-sockguest.py halves, shout, listen_for_host   see there
+sockguest.py halves, late, shout, listen_for_host   see there
 """
 import ctypes
 import fcntl
@@ -210,6 +210,28 @@ def halves(at, middle):
         print("frames", count, flush=True)
 
 
+def late(own, peer, begin, count):
+    """A guest of datagrams that says something, and reads nothing until the file `begin`
+    is there; then `count` frames of shout(). Prints how many, if they are in order."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(own)
+    sock.sendto(FRAME, peer)
+    print("up", flush=True)
+    while not os.path.exists(begin):
+        time.sleep(0.02)
+    numbers = []
+    sock.settimeout(5)
+    try:
+        while len(numbers) < int(count):
+            frame = sock.recv(70000)
+            if frame[12:14] == b"\x88\xb5" and len(frame) == 1014:
+                numbers.append(struct.unpack(">I", frame[14:18])[0])
+    except TimeoutError:
+        pass
+    assert numbers == sorted(set(numbers)), numbers
+    print("frames", len(numbers), flush=True)
+
+
 def shout(interface, count, first=0):
     """Broadcasts numbered frames."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -250,5 +272,5 @@ def foreign(at, count):
 
 
 if __name__ == "__main__":
-    {"guest": guest, "odd": odd, "stay": stay, "foreign": foreign, "halves": halves, "shout": shout,
-     "listen_for_host": listen_for_host}[sys.argv[1]](*sys.argv[2:])
+    {"guest": guest, "odd": odd, "stay": stay, "foreign": foreign, "halves": halves, "late": late,
+     "shout": shout, "listen_for_host": listen_for_host}[sys.argv[1]](*sys.argv[2:])
