@@ -627,36 +627,36 @@ static void do_monitor(struct switchd *sw, struct ctl_conn *conn, json_t *args, 
 	ctl_subscribe(conn);
 }
 
-struct metrics_walk {
+struct metrics {
 	struct switchd *sw;
-	unsigned step;
+	struct metrics_walk walk;
 };
 
-static bool metrics_next(void *state, struct ctl_conn *conn)
+static bool more_metrics(void *state, struct ctl_conn *conn)
 {
-	struct metrics_walk *walk = state;
-	char *text = metrics_step(walk->sw, walk->step++);
+	struct metrics *metrics = state;
+	char *text = metrics_next(metrics->sw, &metrics->walk);
 
 	if (text)
 		ctl_item(conn, json_string(text));
 	else
 		ctl_fail(conn, "out of memory");
 	free(text);
-	return text && walk->step < metrics_steps();
+	return text && !metrics->walk.end;
 }
 
 static void do_metrics(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
-	struct metrics_walk *walk = calloc(1, sizeof(*walk));
+	struct metrics *metrics = calloc(1, sizeof(*metrics));
 
 	(void)args;
 	(void)fd;
-	if (!walk) {
+	if (!metrics) {
 		ctl_fail(conn, "out of memory");
 		return;
 	}
-	walk->sw = sw;
-	ctl_generate(conn, metrics_next, free, walk);
+	metrics->sw = sw;
+	ctl_generate(conn, more_metrics, free, metrics);
 }
 
 static void do_version(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)

@@ -55,9 +55,15 @@ void control_flush_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t 
 
 /* ---- metrics.c ---- */
 
-/* Everything that is counted, in Prometheus' text format, in so many pieces, of which
- * none takes long; free() it. NULL when out of memory. */
-unsigned metrics_steps(void);
-char *metrics_step(const struct switchd *sw, unsigned step);
+/* How far everything that is counted has been written; zeroed at first. */
+struct metrics_walk {
+	size_t step, k;
+	uint32_t cursor;
+	bool end; /* that was all */
+};
+
+/* The next piece of it, in Prometheus' text format, which does not take long, however much
+ * there is; free() it. NULL when out of memory. */
+char *metrics_next(const struct switchd *sw, struct metrics_walk *walk);
 
 #endif

@@ -390,16 +390,27 @@ void segment_update_merge(struct segment *segment)
 
 /* ---- life ---- */
 
+/* The lowest that is free, so that numbers stay small. 0 is no number. */
 static int take_number(struct switchd *sw, struct segment *segment)
 {
-	for (uint32_t n = 1; n < FDB_SEGMENTS_MAX; n++) {
+	for (uint32_t n = sw->segment_free ? sw->segment_free : 1; n < FDB_SEGMENTS_MAX; n++) {
 		if (sw->segment_by_number[n])
 			continue;
 		sw->segment_by_number[n] = segment;
+		sw->segment_free = n + 1;
+		if (n >= sw->segment_numbers)
+			sw->segment_numbers = n + 1;
 		segment->number = (uint16_t)n;
 		return 0;
 	}
 	return -ENOSPC;
+}
+
+static void give_number(struct switchd *sw, const struct segment *segment)
+{
+	sw->segment_by_number[segment->number] = NULL;
+	if (segment->number < sw->segment_free)
+		sw->segment_free = segment->number;
 }
 
 struct segment *segment_create(struct switchd *sw, const struct segment_conf *conf)
@@ -435,7 +446,7 @@ fail_fdb:
 	fdb_segment_del(sw->fdb, segment->number);
 	connections_segment_gone(sw, segment->number);
 fail_number:
-	sw->segment_by_number[segment->number] = NULL;
+	give_number(sw, segment);
 fail:
 	free(segment);
 	return NULL;
@@ -457,7 +468,7 @@ void segment_destroy(struct segment *segment)
 		encap_destroy(segment->encaps[i]);
 	free(segment->encaps);
 	fdb_segment_del(sw->fdb, segment->number);
-	sw->segment_by_number[segment->number] = NULL;
+	give_number(sw, segment);
 	names_del(sw->segment_names, segment->conf.name);
 	list_del(&segment->link);
 	conf_clear(&segment_schema, &segment->conf);

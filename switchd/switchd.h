@@ -140,6 +140,8 @@ struct switchd {
 	struct list consoles; /* connections to VDE management sockets */
 	struct names *uplink_names, *segment_names, *port_names;
 	struct segment **segment_by_number; /* FDB_SEGMENTS_MAX entries, mostly untouched */
+	uint32_t segment_numbers;	    /* none from there on was ever given... */
+	uint32_t segment_free;		    /* and none below is free now */
 	struct port **port_by_number;
 	uint32_t port_numbers; /* size of port_by_number */
 	ev_check wakeup;
