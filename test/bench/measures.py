@@ -4,6 +4,8 @@ figures by name. UNITS has all names."""
 import json
 import os
 import re
+import socket
+import threading
 import time
 
 import lab
@@ -152,6 +154,100 @@ def control(setup, _seconds):
     return figures
 
 
+class Client:
+    """A client of the control socket that asks without starting a program for it."""
+
+    def __init__(self, setup):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(30)
+        self.socket.connect(os.path.join(lab.RUN, setup.of("host")) + ".sock")
+
+    def ask(self, request):
+        """Milliseconds until all of the answer was there."""
+        begin = time.monotonic()
+        self.socket.sendall(json.dumps({"do": request}).encode() + b"\n")
+        line = b""  # the last that has begun
+        while not line.endswith(b"\n") or not line.startswith(b'{"ok"'):
+            piece = self.socket.recv(1 << 18)
+            if not piece:
+                raise lab.Failure("no answer to " + request)
+            line = (line + piece).rstrip(b"\n").rsplit(b"\n", 1)[-1] + (b"\n" if piece.endswith(b"\n") else b"")
+        if not line.startswith(b'{"ok":true'):
+            raise lab.Failure("%s: %s" % (request, line.decode()))
+        return (time.monotonic() - begin) * 1e3
+
+
+def _loaded(setup):
+    """TCP as fast as it goes, and small frames as fast as they can be sent, from the first
+    guest to the second, until they are stopped."""
+    _iperf_server(setup)
+    load = [setup.start(setup.guests[0], "iperf3", "-c", setup.address(1), "-t", 600, "-C", "cubic",
+                        log=setup.of("load.log"), switch=False),
+            setup.start(setup.guests[0], lab.TOOLS + "/bench_generate", "-i", "eth0", "-s", setup.source,
+                        "-d", setup.destination, "-S", setup.known, "-D", setup.known, "-t", 600,
+                        log=setup.of("load.log"), switch=False)]
+    time.sleep(0.5)  # until it is there
+    return load
+
+
+def _ask_for(setup, seconds, requests, enough=lambda: True):
+    """How long answers take, one request after the other, under load."""
+    load = _loaded(setup)
+    taken, client, end = [], Client(setup), time.monotonic() + seconds
+    try:
+        while time.monotonic() < end or not enough():
+            for request in requests:
+                taken.append(client.ask(request))
+                time.sleep(0.001)
+    finally:
+        client.socket.close()
+        for process in load:
+            process.kill()
+            process.wait()
+            setup.processes.remove(process)
+    taken.sort()
+    return {"answer_p50_ms": taken[len(taken) // 2], "answer_p99_ms": taken[len(taken) * 99 // 100],
+            "answer_max_ms": taken[-1], "answers": len(taken)}
+
+
+def answers(setup, seconds):
+    """How long requests take while guests use all that the switch can do."""
+    return _ask_for(setup, seconds, ("status", "port.show", "fdb.show", "metrics"))
+
+
+def answers_beside(setup, seconds):
+    """The same of `status`, while another client has all lists made, and reloads."""
+    stop, once = threading.Event(), threading.Event()
+    failed = []
+
+    def others():
+        client = Client(setup)
+        try:
+            while not stop.is_set():
+                for request in ("metrics", "fdb.show", "segment.show", "encap.show", "port.show", "peer.show"):
+                    client.ask(request)
+                for change in (setup.toggle, setup.untoggle):
+                    change()
+                    client.ask("reload")
+                once.set()
+        except (lab.Failure, OSError) as why:
+            failed.append(why)
+        finally:
+            once.set()
+            client.socket.close()
+
+    thread = threading.Thread(target=others)
+    thread.start()
+    try:
+        figures = _ask_for(setup, seconds, ("status",), once.is_set)
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise lab.Failure(str(failed[0]))
+    return figures
+
+
 PARTS = ("parse", "learn", "lookup", "push", "segment", "merge", "known")
 
 
@@ -175,12 +271,15 @@ UNITS = {"gbit": "Gbit/s", "gbit_per_cpu": "Gbit/CPU-s", "kframes": "kframes/s",
          "ns_per_frame": "ns CPU/frame", "loss": "share", "rtt_us": "us", "p50_us": "us", "p99_us": "us",
          "p999_us": "us", "idle_percent": "% CPU", "rss_mib": "MiB", "startup_s": "s", "reload_s": "s", "dump_s": "s",
          "dump_json_s": "s", "dump_one_s": "s", "metrics_s": "s", "peers_s": "s",
+         "answer_p50_ms": "ms", "answer_p99_ms": "ms", "answer_max_ms": "ms",
          **dict.fromkeys(PARTS, "instructions")}
 LOWER = {"ns_per_frame", "loss", "rtt_us", "p50_us", "p99_us", "p999_us", "idle_percent", "rss_mib", "startup_s",
          "reload_s", "dump_s", "dump_json_s", "dump_one_s", "metrics_s", "peers_s",
+         "answer_p50_ms", "answer_p99_ms", "answer_max_ms",
          *PARTS}
 # In which order the measures of a round are taken.
-ORDER = [tcp, frames, roundtrip, latency, idle, many_addresses, control, instructions, guests_tcp]
+ORDER = [tcp, frames, roundtrip, latency, answers, idle, many_addresses, control, answers_beside, instructions,
+         guests_tcp]
 # Those that take long and say the same each time are not taken in every round.
 ROUNDS = {idle: 3, control: 2, instructions: 1, guests_tcp: 3}
 # Those to which it is all one what else the machine does.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
-from measures import control, frames, guests_tcp, idle, instructions, latency, many_addresses, roundtrip, tcp
+from measures import (answers, answers_beside, control, frames, guests_tcp, idle, instructions, latency,
+                      many_addresses, roundtrip, tcp)
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,18 @@ ROWS = [
         Row("scale-metrics", "metrics", control, "metrics_s", "many"),
         Row("scale-peers", "peer show", control, "peers_s", "many"),
         Row("scale-memory", "memory", control, "rss_mib", "many")),
+
+    # Requests while guests use all that the switch can do; in "many" beside a client that has
+    # all lists made, and reloads, all the time.
+    *section(
+        "Answers to requests at full load",
+        Row("answer-p50", "status, port show, fdb show, metrics: p50", answers, "answer_p50_ms", "switch"),
+        Row("answer-p99", "the same, p99", answers, "answer_p99_ms", "switch"),
+        Row("answer-max", "the same, the slowest", answers, "answer_max_ms", "switch", None, 100, 20, True),
+        Row("answer-many-p50", "10,000 segments, beside lists and reloads: p50", answers_beside, "answer_p50_ms",
+            "many"),
+        Row("answer-many-p99", "the same, p99", answers_beside, "answer_p99_ms", "many"),
+        Row("answer-many-max", "the same, the slowest", answers_beside, "answer_max_ms", "many", None, 100, 50)),
 
     *section(
         "At rest",

@@ -25,6 +25,7 @@ class Setup:
     """Two guests, 10.0.0.1 and 10.0.0.2."""
     mtu = 1500
     programs = ()  # what must be installed
+    known = 1  # addresses at each guest
 
     def __init__(self, name):
         self.name = name
