@@ -269,6 +269,10 @@ struct encap_ops {
 	/* How many of those there are, and what became of them. Where `bindings` is. */
 	size_t (*binding_count)(const struct encap *encap, struct neighbour_counters *counters);
 
+	/* Puts one back that a former process has known: addr, where, age_ms. false: it cannot
+	 * be true any more. NULL: none is to be saved. */
+	bool (*binding_restore)(struct encap *encap, const struct neighbour_info *info);
+
 	/* The configured peer addresses, in the order of their bytes (remotes_compare()),
 	 * and how many. Valid until the next reconf or close. NULL: there are none. */
 	const struct ipaddr *(*peers)(const struct encap *encap, size_t *count);

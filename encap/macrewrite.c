@@ -202,4 +202,5 @@ const struct encap_ops macrewrite_ops = {
     .show = macrewrite_show,
     .bindings = macrewrite_bindings,
     .binding_count = macrewrite_binding_count,
+    .binding_restore = macrewrite_binding_restore,
 };

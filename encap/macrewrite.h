@@ -237,6 +237,8 @@ size_t macrewrite_bindings(const struct encap *encap, uint32_t *cursor, struct n
 
 size_t macrewrite_binding_count(const struct encap *encap, struct neighbour_counters *counters);
 
+bool macrewrite_binding_restore(struct encap *encap, const struct neighbour_info *info);
+
 /* Something is being asked for: macrewrite_tick() is due until it is not. */
 void macrewrite_tick_soon(struct macrewrite_link *link);
 

@@ -249,6 +249,21 @@ static void move_station(struct macrewrite *m, const struct mac *mac, const stru
 	go_on(m, &released);
 }
 
+/* ---- what was known before ---- */
+
+bool macrewrite_binding_restore(struct encap *encap, const struct neighbour_info *info)
+{
+	struct macrewrite *m = encap->state;
+	struct neighbour_info known = *info;
+	bool here = mac_is_zero(&info->where.host);
+
+	if (!macrewrite_has(m, &info->addr) || macrewrite_is_gateway(m, &info->addr) ||
+	    mac_equal(&info->where.host, own_mac(m)))
+		return false;
+	known.holder = here ? info->where.port : account_of(&info->where.host);
+	return neighbours_restore(m->link->bindings, m->number, &known, now_of(m));
+}
+
 /* ---- local guests ---- */
 
 /* Whether what a guest says of itself is its own to say. */

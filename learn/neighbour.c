@@ -584,6 +584,19 @@ int neighbours_add(struct neighbours *table, uint16_t segment, const struct ipad
 	return 0;
 }
 
+bool neighbours_restore(struct neighbours *table, uint16_t segment,
+			const struct neighbour_info *info, uint64_t now)
+{
+	const uint64_t confirmed = info->age_ms < now ? now - info->age_ms : 0;
+	struct entry *entry = NULL;
+
+	if (table->segment[segment] && !find(table, segment, &info->addr))
+		entry = entry_create(table, segment, &info->addr, info->holder, false, now);
+	if (entry)
+		settle(entry, &info->where, confirmed);
+	return entry;
+}
+
 int neighbours_del(struct neighbours *table, uint16_t segment, const struct ipaddr *addr)
 {
 	struct entry *entry = find(table, segment, addr);

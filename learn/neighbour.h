@@ -156,6 +156,11 @@ bool neighbours_info(const struct neighbours *table, uint16_t segment, const str
 int neighbours_add(struct neighbours *table, uint16_t segment, const struct ipaddr *addr,
 		   const struct neighbour_where *where, uint64_t now, struct frame_batch *released);
 
+/* Puts back what was known elsewhere, so many milliseconds (age_ms) after it was confirmed: addr,
+ * where, holder. false if something is known of it, or there is no room. */
+bool neighbours_restore(struct neighbours *table, uint16_t segment,
+			const struct neighbour_info *info, uint64_t now);
+
 /* Removes an entry of any state, and drops what waited for it. 0 or -ENOENT. */
 int neighbours_del(struct neighbours *table, uint16_t segment, const struct ipaddr *addr);
 

@@ -330,17 +330,19 @@ static int end_takeover(struct switchd *sw, struct heritage *heritage, struct er
 /* Ports have what they could use, and the FDB has where to put what is known. */
 static void end_heritage(struct switchd *sw, const struct heritage *heritage, size_t descriptors)
 {
-	size_t left = inherit_left(sw->inherit), entries, connections;
+	size_t left = inherit_left(sw->inherit), entries, connections, neighbours;
 
 	inherit_destroy(sw->inherit);
 	sw->inherit = NULL;
 	sw->now = clock_ms();
 	entries = saved_fdb(heritage->saved, sw);
 	connections = saved_connections(heritage->saved, sw);
+	neighbours = saved_neighbours(heritage->saved, sw);
 	saved_relays(heritage->saved, sw);
 	if (heritage->asked || descriptors || entries)
-		log_info("kept from before: %zu ports, %zu entries of the FDB, %zu connections",
-			 descriptors - left, entries, connections);
+		log_info("kept from before: %zu ports, %zu entries of the FDB, %zu connections, "
+			 "%zu neighbours",
+			 descriptors - left, entries, connections, neighbours);
 }
 
 /* ---- from start to end ---- */

@@ -156,6 +156,7 @@ json_t *saved_next(struct saved_walk *walk, const struct switchd *sw)
 		json = entry_json(sw, &walk->list[walk->at++]);
 	}
 	json = json ? json : next_connection(walk, sw);
+	json = json ? json : saved_neighbour_next(&walk->neighbour, sw);
 	return json ? json : next_relay(walk, sw);
 }
 
@@ -238,6 +239,7 @@ struct saved {
 	struct entry *entries;
 	size_t count, room;
 	struct saved_connections *connections;
+	struct saved_neighbours *neighbours;
 	struct names *texts;
 	char **all_texts;
 	size_t text_count;
@@ -271,6 +273,7 @@ void saved_destroy(struct saved *saved)
 	json_decref(saved->relays);
 	json_decref(saved->states);
 	saved_connections_destroy(saved->connections);
+	saved_neighbours_destroy(saved->neighbours);
 	free(saved->entries);
 	free(saved);
 }
@@ -395,6 +398,15 @@ static int take_connection(struct saved *saved, const json_t *json, struct err *
 	return *wrong ? fail(err, wrong) : err_set(err, ENOMEM, "out of memory");
 }
 
+static int take_neighbour(struct saved *saved, const json_t *json, struct err *err)
+{
+	const char *wrong = saved_neighbour_take(saved, &saved->neighbours, json);
+
+	if (!wrong)
+		return 0;
+	return *wrong ? fail(err, wrong) : err_set(err, ENOMEM, "out of memory");
+}
+
 static int take_relay(struct saved *saved, const json_t *json, struct err *err)
 {
 	const json_t *number = json_object_get(json, "number");
@@ -437,6 +449,8 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 		return take_entry(saved, json, err);
 	if (json_object_get(json, "connection"))
 		return take_connection(saved, json, err);
+	if (json_object_get(json, "neighbour") || json_object_get(json, "binding"))
+		return take_neighbour(saved, json, err);
 	if (json_object_get(json, "relay"))
 		return take_relay(saved, json, err);
 	if (json_object_get(json, "descriptor"))
@@ -625,4 +639,9 @@ void saved_relays(const struct saved *saved, struct switchd *sw)
 size_t saved_connections(struct saved *saved, struct switchd *sw)
 {
 	return saved_connections_restore(saved->connections, sw, saved->then);
+}
+
+size_t saved_neighbours(struct saved *saved, struct switchd *sw)
+{
+	return saved_neighbours_restore(saved->neighbours, sw, saved->then);
 }

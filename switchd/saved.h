@@ -2,11 +2,13 @@
 /*
  * What a switch knows beyond its configuration file, as a sequence of JSON
  * objects: for a successor that takes over, and for the same service after a
- * restart. First {"saved": 2, "now": ms}, then
+ * restart. First {"saved": 3, "now": ms}, then
  *
  *	{"object": {...}, "kind": "port", "owner": "cli"}	what the file does not have
  *	{"fdb": MAC, "segment": NAME, "id": ID, "state": "learned", "age": ms, ...}
  *	{"connection": STATE, ...}	of a controlled flow, see saved_connections.c
+ *	{"neighbour": ADDRESS, ...}	of a gateway, see saved_neighbours.c
+ *	{"binding": ADDRESS, ...}	with MAC rewriting, see there
  *	{"relay": NAME, "number": N, "instance": HEX}	a relay that is active
  *	{"descriptor": NAME, "state": {...}}	what goes with those descriptors, see inherit.h
  *
@@ -23,9 +25,14 @@
 #include "switchd/switchd.h"
 
 /* Of all that one process tells the next, the states of ports included. */
-#define SAVED_VERSION 2
+#define SAVED_VERSION 3
 
 /* ---- to save ---- */
+
+/* Of neighbours of gateways, then of bindings, segment by segment. */
+struct saved_neighbour_walk {
+	uint32_t neighbour, segment, binding;
+};
 
 struct saved_walk {
 	bool begun;
@@ -33,6 +40,7 @@ struct saved_walk {
 	size_t index;
 	uint32_t relay;	     /* number of the next segment that may have one */
 	uint32_t connection; /* the same of connections */
+	struct saved_neighbour_walk neighbour;
 	uint32_t cursor;
 	struct fdb_entry_info list[32];
 	size_t count, at;
@@ -74,6 +82,9 @@ size_t saved_fdb(struct saved *saved, struct switchd *sw);
 
 /* The same of connections, whose rules must be in force. */
 size_t saved_connections(struct saved *saved, struct switchd *sw);
+
+/* The same of neighbours of gateways and of bindings: best before anything is heard. */
+size_t saved_neighbours(struct saved *saved, struct switchd *sw);
 
 /* Lets relays that were active a moment ago go on being it. */
 void saved_relays(const struct saved *saved, struct switchd *sw);

@@ -8,9 +8,8 @@
 #include <jansson.h>
 
 #include "switchd/policy/conn.h"
+#include "switchd/saved.h"
 #include "switchd/switchd.h"
-
-struct saved;
 
 /* A place in a segment by names: a port, or an encap with its uplink. Texts are saved_text()s. */
 struct saved_place {
@@ -35,6 +34,23 @@ const char *saved_place_take(struct saved *saved, const json_t *json, struct sav
 /* Where that is now; false if it is no longer anywhere. */
 bool saved_place_find(const struct switchd *sw, const struct segment *segment,
 		      const struct saved_place *place, struct fdb_where *where);
+
+/* ---- saved_neighbours.c ---- */
+
+struct saved_neighbours;
+
+void saved_neighbours_destroy(struct saved_neighbours *neighbours);
+
+/* The next one; NULL at the end. */
+json_t *saved_neighbour_next(struct saved_neighbour_walk *walk, const struct switchd *sw);
+
+/* As saved_connection_take(). */
+const char *saved_neighbour_take(struct saved *saved, struct saved_neighbours **neighbours,
+				 const json_t *json);
+
+/* Puts back what can still be true, as of `then`. How many. */
+size_t saved_neighbours_restore(struct saved_neighbours *neighbours, struct switchd *sw,
+				uint64_t then);
 
 /* ---- saved_connections.c ---- */
 

@@ -108,6 +108,9 @@ struct gateway_traffic gateway_traffic(const struct segment *segment, size_t i);
 /* The table, or NULL. */
 const struct neighbours *gateways_neighbours(const struct switchd *sw);
 
+/* Puts one back that a former process has known: addr, where, holder, age_ms. */
+bool gateway_restore(const struct segment *segment, const struct neighbour_info *info);
+
 /* Forgets neighbours: in a segment or all (NULL), of an address or all (NULL). How many. */
 size_t gateways_flush(struct switchd *sw, const struct segment *segment, const struct ipaddr *addr);
 

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 
+#include "lib/checksum.h"
 #include "switchd/membership.h"
 #include "switchd/policy/gateway_impl.h"
 
@@ -114,6 +115,23 @@ bool gateway_is_source_routed(const struct pass *p)
 		off += option[1];
 	}
 	return false;
+}
+
+/*
+ * What is broken is not passed on, still less mended on the way (RFC 1812 section 5.2.2). Of
+ * superframes the headers are made anew anyway.
+ */
+static bool header_is_whole(const struct pass *p)
+{
+	uint8_t header[60];
+	size_t len;
+
+	if (p->packet.ip_version != 4 || p->frame->offload.gso != FRAME_GSO_NONE)
+		return true;
+	if (!frame_peek(p->frame, p->packet.l3_off, 1, header))
+		return false;
+	len = (header[0] & 0x0fu) * 4u;
+	return frame_peek(p->frame, p->packet.l3_off, len, header) && checksum(header, len) == 0;
 }
 
 /* Only what comes from a single station of the subnet is ever routed. */
@@ -308,6 +326,10 @@ enum reason gateway_route_frame(struct pass *p, bool again)
 	reason = check_source(p, &ends.src);
 	if (reason != REASON_NONE)
 		return reason;
+	if (!header_is_whole(p)) {
+		step(p, "gateway", "wrong IP header checksum");
+		return REASON_BAD_HEADER;
+	}
 	if (gateway_is_source_routed(p)) {
 		step(p, "gateway", "would be routed by its source");
 		return REASON_GUARD_IP;

@@ -92,11 +92,20 @@ struct gateway_traffic gateway_traffic(const struct segment *segment, size_t i)
 	};
 }
 
-/* ---- changes by hand ---- */
+/* ---- changes from outside ---- */
 
 size_t gateways_flush(struct switchd *sw, const struct segment *segment, const struct ipaddr *addr)
 {
 	if (!sw->gateways)
 		return 0;
 	return neighbours_flush(sw->gateways->table, segment ? segment->number : -1, addr);
+}
+
+bool gateway_restore(const struct segment *segment, const struct neighbour_info *info)
+{
+	const struct gateway_side *side = segment->gateway;
+
+	return side && side->here && gateway_subnet_find(side, &info->addr) &&
+	       !gateway_address_find(side, &info->addr) &&
+	       neighbours_restore(side->all->table, segment->number, info, segment->sw->now);
 }

@@ -49,6 +49,18 @@ static void put_address(struct frame *frame, size_t off, bool four, unsigned n)
 		memcpy(frame->data + off, addr.bytes, four ? 4 : 16);
 }
 
+static void sum_header(struct frame *frame)
+{
+	size_t len = frame->len > 14 ? (frame->data[14] & 0x0fu) * 4u : 0;
+	uint16_t check = 0;
+
+	if (len < sizeof(struct ipv4_header) || len > frame->len - ETH_HEADER_LEN)
+		return;
+	memcpy(frame->data + 24, &check, sizeof(check));
+	check = checksum(frame->data + ETH_HEADER_LEN, len);
+	memcpy(frame->data + 24, &check, sizeof(check));
+}
+
 /* A frame of the record's bytes, and what makes more of it. */
 static struct frame *make_frame(const uint8_t *bytes, size_t len, const uint8_t how[6])
 {
@@ -72,6 +84,8 @@ static struct frame *make_frame(const uint8_t *bytes, size_t len, const uint8_t 
 			put_address(frame, 62, false, how[5]);
 	}
 	frame->offload.csum_valid = how[2] & 8;
+	if (!(how[2] & 0x12) && four) /* else few get any further */
+		sum_header(frame);
 	return frame;
 }
 

@@ -158,6 +158,10 @@ own="Ether(src='$(mac vm1)', dst='$(gw_mac alpha)')/IP(src='$(v4 vm1)', dst"
 check "a trace tells the way" steps "$own='$(v4 vm3)')/ICMP()" \
 	"d['verdict'] == 'forward' and d['to'] == [{'port': 'vm3'}] and any(s['stage'] == 'gateway' for s in d['steps'])"
 check "and why not" steps "$own='$(v4 vm4)')/ICMP()" "d['reason'] == 'policy_closed'"
+# shellcheck source=SCRIPTDIR/takeovers.sh
+. "$(dirname "$0")/takeovers.sh"
+takes_over hostA "a successor takes over"
+check "it knows its neighbours" neighbours "{'$(v4 vm3)', '$(v6 vm3)'} <= {n['address'] for n in d if n['mac']}"
 check "a reload changes nothing" ctl hostA reload
 check "for those who know each other" reaches vm1 "$(v4 vm3)"
 sed -i 's/from = "beta"; to = "alpha"; flow = "open"/from = "beta"; to = "alpha"; flow = "closed"/' "$LAB/hostA.conf"

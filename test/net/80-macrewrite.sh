@@ -174,7 +174,15 @@ check "a broadcast stays in the subnet" heard vm1 255.255.255.255 64 vm3 vm5
 
 # shellcheck source=SCRIPTDIR/takeovers.sh
 . "$(dirname "$0")/takeovers.sh"
+bound() { # ADDRESS...: hostA knows whose each is
+	local addresses
+	addresses=$(printf "'%s', " "$@")
+	json "{$addresses} <= {b['address'] for b in d if b['mac']}" <<<"$(ctl hostA -j binding show)"
+}
+check "vm2 reaches vm4" reaches vm2 "$(v4 vm4)"
+check "of some it is known where they are" bound "$(v4 vm1)" "$(v4 vm3)" "$(v6 vm3)" "$(v4 vm4)"
 takes_over hostA "a successor takes over"
+check "it knows that, too" bound "$(v4 vm1)" "$(v4 vm3)" "$(v6 vm3)" "$(v4 vm4)"
 check "the host goes on to hear of no farm" grep -q bpf <<<"$(on hostA tc filter show dev eth0 ingress)"
 check "its guests are reached" reaches vm3 "$(v4 vm1)"
 lab_stop hostA

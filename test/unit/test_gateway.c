@@ -439,6 +439,8 @@ static struct frame *with_option(unsigned kind)
 
 static void test_strange(void **state)
 {
+	struct frame *frame;
+
 	(void)state;
 	make_known();
 	/* Who says itself which way a packet goes; other options are the receiver's. */
@@ -449,8 +451,14 @@ static void test_strange(void **state)
 	fx_send(port[PA], with_option(130));
 	assert_int_equal(port[PB]->log.count, 1);
 	assert_int_equal(checksum(port[PB]->log.sent[0].bytes + 14, 24), 0);
-	/* To and from all of a subnet; nobody is asked for or told. */
+	/* What is broken stays so, and its sender does not hear of it. */
 	fx_forget(&fx);
+	frame = from_a(1, 10);
+	frame->data[25] ^= 1;
+	fx_send(port[PA], frame);
+	assert_int_equal(PA_DROPS(BAD_HEADER), 1);
+	assert_int_equal(fx_total(&fx), 0);
+	/* To and from all of a subnet; nobody is asked for or told. */
 	fx_send(port[PA], gc_udp(gateway_mac[A], guest(10), "10.1.0.10", "10.2.0.255", 9, 9));
 	fx_send(port[PA], gc_udp(gateway_mac[A], guest(10), "10.1.0.10", "10.2.0.0", 9, 9));
 	assert_int_equal(PA_DROPS(POLICY_CLOSED), 2);
@@ -557,6 +565,17 @@ static void test_echo(void **state)
 	assert_int_equal(fx_total(&fx), 0);
 }
 
+/* Without "do not fragment". */
+static void let_cut(struct frame *frame)
+{
+	uint16_t check = 0;
+
+	frame->data[20] = 0;
+	memcpy(frame->data + 24, &check, sizeof(check));
+	check = checksum(frame->data + 14, 20);
+	memcpy(frame->data + 24, &check, sizeof(check));
+}
+
 static void test_too_big(void **state)
 {
 	struct frame *frame;
@@ -579,7 +598,7 @@ static void test_too_big(void **state)
 	/* One that may be fragmented is. */
 	fx_forget(&fx);
 	frame = from_a(64, 1380);
-	frame->data[20] = 0;
+	let_cut(frame);
 	fx_send(port[PA], frame);
 	assert_int_equal(port[PA]->log.count, 0);
 	assert_int_equal(port[PB]->log.count, 2);
@@ -604,7 +623,7 @@ static void test_too_big_superframe(void **state)
 	make_known();
 	seg[B]->mtu = 800;
 	frame = from_a(64, 3000);
-	frame->data[20] = 0;
+	let_cut(frame);
 	frame->offload = (struct frame_offload){.csum_partial = true,
 						.gso = FRAME_GSO_UDP,
 						.gso_size = 1400,
@@ -620,7 +639,7 @@ static void test_too_big_superframe(void **state)
 	/* A partial checksum is complete before that. */
 	fx_forget(&fx);
 	frame = from_a(64, 1200);
-	frame->data[20] = 0;
+	let_cut(frame);
 	frame->offload =
 	    (struct frame_offload){.csum_partial = true, .csum_start = 34, .csum_offset = 6};
 	fx_send(port[PA], frame);
@@ -642,7 +661,7 @@ static void test_too_big_remote(void **state)
 	seg[B]->mtu = 1000;
 	wire_b->room = 1014;
 	frame = from_a(64, 1380);
-	frame->data[20] = 0;
+	let_cut(frame);
 	fx_send(port[PA], frame_copy(frame));
 	assert_int_equal(wire_b->log.count, 1);
 	fx_forget(&fx);

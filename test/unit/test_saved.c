@@ -274,7 +274,7 @@ static void test_wildcard(void **state)
 	saved_destroy(saved);
 }
 
-#define HEAD	  "{\"saved\":2,\"now\":5}\n"
+#define HEAD	  "{\"saved\":3,\"now\":5}\n"
 #define FDB(more) HEAD "{\"fdb\":\"02:00:00:00:00:01\"," more "}\n"
 
 static void test_hostile_state(void **state)
@@ -288,9 +288,9 @@ static void test_hostile_state(void **state)
 	refuse_text("{}\n");
 	refuse_text("[]\n");
 	refuse_text("{\"saved\":1,\"now\":5}\n");
-	refuse_text("{\"saved\":3,\"now\":5}\n");
-	refuse_text("{\"saved\":2,\"now\":-5}\n");
-	refuse_text("{\"saved\":2}\n");
+	refuse_text("{\"saved\":4,\"now\":5}\n");
+	refuse_text("{\"saved\":3,\"now\":-5}\n");
+	refuse_text("{\"saved\":3}\n");
 	refuse_text(HEAD "{\"fdb\"");
 	refuse_text(HEAD "{}\n");
 	refuse_text(HEAD "\"fdb\"\n");
