@@ -137,17 +137,24 @@ static size_t inside_ipv6(const struct frame *frame, size_t off, size_t end, str
 		size_t len;
 
 		flow->protocol = next;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_AH)
 			return off;
 		if (end - off < sizeof(ext) || !frame_peek(frame, off, sizeof(ext), ext))
 			return 0;
-		len = (ext[1] + 1u) * 8u;
+		len = next == IPPROTO_AH ? (ext[1] + 2u) * 4u : (ext[1] + 1u) * 8u;
 		if (len > end - off)
 			return 0;
 		next = ext[0];
 		off += len;
 	}
 	return 0;
+}
+
+static bool is_echo(uint8_t family, uint8_t type, bool *reply)
+{
+	*reply = type == (family == AF_INET ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY);
+	return *reply || type == (family == AF_INET ? ICMP_ECHO : ICMP6_ECHO);
 }
 
 /*
@@ -160,6 +167,7 @@ static enum flow_kind parse_error(const struct frame *frame, size_t off, size_t 
 	struct flow_info inside = {.family = flow->family, .scale = FLOW_NO_SCALE};
 	struct tcp_header tcp;
 	struct icmp_header icmp;
+	bool reply;
 	size_t at = flow->family == AF_INET ? inside_ipv4(frame, off, end, &inside)
 					    : inside_ipv6(frame, off, end, &inside);
 
@@ -178,10 +186,10 @@ static enum flow_kind parse_error(const struct frame *frame, size_t off, size_t 
 		break;
 	case FLOW_KIND_ECHO:
 		if (!frame_peek(frame, at, sizeof(icmp), &icmp) ||
-		    (icmp.type != ICMP_ECHO && icmp.type != ICMP_ECHO_REPLY &&
-		     icmp.type != ICMP6_ECHO && icmp.type != ICMP6_ECHO_REPLY))
+		    !is_echo(flow->family, icmp.type, &reply))
 			return FLOW_KIND_OTHER;
 		inside.src.port = inside.dst.port = ntohs(icmp.id);
+		inside.answer = !reply; /* about a request it travels as the reply would */
 		break;
 	default:
 		break;

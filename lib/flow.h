@@ -44,7 +44,8 @@ struct flow_info {
 	uint8_t family;	  /* AF_INET, AF_INET6; 0: not IP */
 	uint8_t protocol; /* of IP; of an error that of the packet inside */
 	uint8_t inside;	  /* of an error, the kind of the packet inside */
-	bool answer;	  /* an echo reply, an ARP reply, an advertisement: opens nothing */
+	bool answer;	  /* an echo reply, an ARP reply, an advertisement: opens nothing; an error
+			   * about an echo request */
 	bool moved;	  /* IPv6 extension headers are in front of the transport header */
 	uint8_t tcp_flags;
 	uint8_t scale;	 /* window scale option of a SYN, or FLOW_NO_SCALE */

@@ -221,7 +221,7 @@ static enum reason may_cross(struct pass *p, struct joint *joint, const struct p
 	struct decision decision = {.reason = REASON_NONE};
 	char text[160];
 
-	if (!joint->open || p->trace) {
+	if (!joint->free || p->trace) {
 		if (!p->parsed)
 			p->parsed = packet_parse(p->frame, &p->packet);
 		decision = decide(p->segment->sw->conns, &joint->crossing, &cf);

@@ -48,6 +48,12 @@ static bool is_closed(const struct half *half)
 	return !half || half->kind == HALF_CLOSED;
 }
 
+bool crossing_is_free(const struct crossing *crossing)
+{
+	return crossing_kind(crossing->out, crossing->in) == HALF_OPEN &&
+	       !is_controlled(crossing->back_out) && !is_controlled(crossing->back_in);
+}
+
 static bool has_ports(const struct half *half)
 {
 	return is_controlled(half) && half->rules->has_ports;
@@ -438,7 +444,6 @@ struct decision decide(struct conns *conns, const struct crossing *crossing,
 		       const struct crossing_frame *cf)
 {
 	struct ask a = {.conns = conns, .crossing = crossing, .cf = cf};
-	const enum half_kind kind = crossing_kind(crossing->out, crossing->in);
 	struct tcp next;
 	enum tcp_verdict verdict;
 
@@ -446,8 +451,7 @@ struct decision decide(struct conns *conns, const struct crossing *crossing,
 		refuse(&a, DECISION_OUT, REASON_TAGGED, DECISION_BY_FORM);
 		return conclude(&a, NULL);
 	}
-	if (kind == HALF_OPEN && !is_controlled(crossing->back_out) &&
-	    !is_controlled(crossing->back_in))
+	if (crossing_is_free(crossing))
 		return a.d;
 	flow_parse(cf->frame, cf->packet, &a.flow);
 	if (conns && conn_can_be(&a.flow))

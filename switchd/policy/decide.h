@@ -95,6 +95,12 @@ bool crossing_per_port(const struct crossing *crossing);
  * conns_sweep(), after a change. */
 bool crossing_keeps(const struct crossing *crossing, const struct conn_info *info);
 
+/*
+ * Whether everything passes and nothing need be noted, so that nobody has to be asked: it is
+ * open, and no connection of the opposite flow needs to hear of its answers.
+ */
+bool crossing_is_free(const struct crossing *crossing);
+
 /* The stricter of two halves; NULL is closed. */
 enum half_kind crossing_kind(const struct half *out, const struct half *in);
 

@@ -65,7 +65,7 @@ enum reason gateway_decide(struct pass *p, const struct gateway_question *questi
 	struct decision decision = {.reason = REASON_NONE};
 	char text[160];
 
-	if (crossing_kind(crossing->out, crossing->in) != HALF_OPEN || p->trace)
+	if (!crossing_is_free(crossing) || p->trace)
 		decision = decide(p->segment->sw->conns, crossing, &cf);
 	step(p, "policy", "from segment %s to %s: %s", from->conf.name, to->conf.name,
 	     decision_text(&decision, crossing, text, sizeof(text)));

@@ -271,7 +271,7 @@ static bool add_joint(struct policy *policy, struct segment *from, struct segmen
 		return true;
 	one = matrix_domain_find(policy->plan.matrix, from->conf.domain);
 	two = matrix_domain_find(policy->plan.matrix, to->conf.domain);
-	joint.open = crossing_kind(joint.crossing.out, joint.crossing.in) == HALF_OPEN;
+	joint.free = crossing_is_free(&joint.crossing);
 	joint.mute = !matrix_may_cross(policy->plan.matrix, (size_t)one, (size_t)two);
 	joint.per_port = crossing_per_port(&joint.crossing);
 	grown = realloc(joints, sizeof(*joints) + (count + 1) * sizeof(joint));

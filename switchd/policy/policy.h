@@ -54,7 +54,7 @@ struct joint {
 	const struct plan_junction *junction;
 	struct crossing crossing;
 	struct flow_count *count;
-	bool open;     /* everything passes */
+	bool free;     /* crossing_is_free() */
 	bool mute;     /* nothing ever does, nor is the answer to what comes from there */
 	bool per_port; /* crossing_per_port() */
 	bool passes;   /* of the frame that is being flooded: it does */

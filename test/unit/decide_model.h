@@ -32,7 +32,9 @@ static inline bool model_is_part(const struct model_packet *p, const struct mode
 	unsigned protocol = s->protocol;
 
 	if (error) { /* travels against what is inside */
-		kind = p->inside.protocol == IPPROTO_TCP ? FLOW_KIND_TCP : FLOW_KIND_UDP;
+		kind = p->inside.protocol == IPPROTO_TCP   ? FLOW_KIND_TCP
+		       : p->inside.protocol == IPPROTO_UDP ? FLOW_KIND_UDP
+							   : FLOW_KIND_ECHO;
 		src = s->dst;
 		dst = s->src;
 		sport = s->dport;
@@ -49,7 +51,7 @@ static inline bool model_is_part(const struct model_packet *p, const struct mode
 	*back = c->from_b == p->to_b;
 	if (!c->used || c->kind != kind || c->family != s->family || c->protocol != protocol)
 		return false;
-	if (model_asks(p) && model_answers(p) != *back)
+	if ((model_asks(p) || kind == FLOW_KIND_ECHO) && model_answers(p) != *back)
 		return false;
 	return *back ? c->a == dst && c->b == src && c->aport == dport && c->bport == sport
 		     : c->a == src && c->b == dst && c->aport == sport && c->bport == dport;

@@ -265,13 +265,18 @@ static inline void model_draw_error(struct model *m, struct model_packet *p)
 	p->inside.src = p->say.dst;
 	p->inside.dst = 1 + model_draw(m, 3);
 	p->inside.protocol = model_draw(m, 2) ? IPPROTO_TCP : IPPROTO_UDP;
+	p->inside.sport = p->say.dport;
+	p->inside.dport = p->say.sport;
 	p->inside.flags = TCP_ACK;
 	p->inside.scale = -1;
 	p->inside.seq = model_draw(m, 4) * 100;
-	p->inside.sport = p->say.dport;
-	p->inside.dport = p->say.sport;
 	p->inside.payload = 0;
 	p->inside.extension = p->inside.fragment = 0;
+	if (model_draw(m, 3) == 0) {
+		p->inside.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+		p->inside.type = (v6 ? 128 : 0) + model_draw(m, 2) * (v6 ? 1 : 8);
+		p->inside.sport = p->inside.dport;
+	}
 	p->say.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	p->say.type = v6 ? 1 + model_draw(m, 4) : 3;
 	p->say.payload = 0;
@@ -361,8 +366,11 @@ static inline struct frame *model_frame(struct model_packet *p, struct packet *p
 	return say_frame(&p->say, packet);
 }
 
+/* Errors about a request go where its reply would. */
 static inline bool model_answers(const struct model_packet *p)
 {
+	if (p->kind == FLOW_KIND_ERROR)
+		return p->inside.type == 8 || p->inside.type == 128;
 	if (p->kind == FLOW_KIND_ECHO)
 		return p->say.type == 0 || p->say.type == 129;
 	return p->arp == 2 ? p->kind == FLOW_KIND_ARP : p->nd == 136;

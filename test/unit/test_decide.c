@@ -333,6 +333,31 @@ static void errors_of_ipv6(void **state)
 	    REASON_POLICY_OUT);
 }
 
+/* About a request they travel as its reply would, and about a reply as another request. */
+static void errors_about_echoes(void **state)
+{
+	const struct say request = {
+	    .family = 4, .protocol = IPPROTO_ICMP, .type = 8, .sport = 7, .src = 1, .dst = 2};
+	const struct say reply = {
+	    .family = 4, .protocol = IPPROTO_ICMP, .sport = 7, .src = 2, .dst = 1};
+	const struct say request6 = {
+	    .family = 6, .protocol = IPPROTO_ICMPV6, .type = 128, .sport = 7, .src = 1, .dst = 2};
+
+	(void)state;
+	both("icmp or icmp6");
+	assert_int_equal(TO_ALPHA(.protocol = IPPROTO_ICMP, .type = 11, .inside = &request),
+			 REASON_STATE);
+	PASSES(TO_BETA(.protocol = IPPROTO_ICMP, .type = 8, .sport = 7));
+	PASSES(TO_ALPHA(.protocol = IPPROTO_ICMP, .type = 11, .inside = &request));
+	PASSES(TO_ALPHA(.src = 9, .protocol = IPPROTO_ICMP, .type = 3, .inside = &request));
+	PASSES(TO_BETA(.protocol = IPPROTO_ICMP, .type = 3, .inside = &reply));
+	/* Nobody here has sent a reply to beta. */
+	assert_int_equal(TO_ALPHA(.protocol = IPPROTO_ICMP, .type = 3, .inside = &reply, .dst = 2),
+			 REASON_STATE);
+	PASSES(TO_BETA(.family = 6, .protocol = IPPROTO_ICMPV6, .type = 128, .sport = 7));
+	PASSES(TO_ALPHA(.family = 6, .protocol = IPPROTO_ICMPV6, .type = 3, .inside = &request6));
+}
+
 static void arp_asks(void **state)
 {
 	struct packet packet;
@@ -564,6 +589,7 @@ int main(void)
 	    TEST(a_new_connection_in_place_of_an_old_one),
 	    TEST(echoes),
 	    TEST(errors_about_connections),
+	    TEST(errors_about_echoes),
 	    TEST(errors_of_ipv6),
 	    TEST(arp_asks),
 	    TEST(neighbours_ask),

@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include "lib/packet.h"
+#include "switchd/policy/conn.h"
 #include "switchd/policy/policy.h"
+#include "test/unit/craft.h"
 #include "test/unit/switch_fixture.h"
 
 static const struct mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -203,6 +205,53 @@ static void one_way(void **state)
 	fx_send(b, fx_ether(&h.fx, A, B, 60));
 	expect(0, 0, 0, 0, 0, 0, 0, 0);
 	assert_int_equal(drops(b, REASON_POLICY_OUT), 1);
+	host_close(&h);
+}
+
+/* A segment of TCP between 10.0.0.10 and 10.0.0.11, without checksums. */
+static void send_tcp(struct fx_port *from, bool to_b, unsigned flags, uint32_t seq, uint32_t ack)
+{
+	const struct mac macs[2] = {to_b ? B : A, to_b ? A : B};
+	static struct craft craft;
+	size_t ip;
+
+	craft.len = 0;
+	craft_bytes(&craft, macs, sizeof(macs));
+	craft_u16(&craft, 0x0800);
+	ip = craft_ipv4(&craft, IPPROTO_TCP, 0, 20);
+	craft_put16(&craft, ip + 14, to_b ? 10 : 11);
+	craft_put16(&craft, ip + 18, to_b ? 11 : 10);
+	craft_u16(&craft, to_b ? 80 : 4000);
+	craft_u16(&craft, to_b ? 4000 : 80);
+	craft_u32(&craft, seq);
+	craft_u32(&craft, ack);
+	craft_u16(&craft, 0x5000 | flags);
+	craft_u16(&craft, 1000);
+	craft_u32(&craft, 0);
+	fx_send(from, fx_frame(&h.fx, craft.b, craft.len));
+}
+
+/* What is open one way takes part in the connections of the other way all the same. */
+static void answers_on_an_open_way(void **state)
+{
+	static const struct hash_key key = {{1, 2}};
+	const struct conn_limits limits = {.max = 16};
+
+	(void)state;
+	open_case("policy = (" OPEN(0, 1) ", { from = \"d1\"; to = \"d0\"; flow = \"controlled\"; "
+					  "allow = ( { filter = \"tcp dst port 80\"; "
+					  "stateful = true; } ); } );");
+	h.fx.sw.conns = conns_create(&key, &limits);
+	assert_non_null(h.fx.sw.conns);
+	send_tcp(b, false, TCP_SYN, 100, 0);
+	expect(1, 0, 0, 0, 0, 0, 0, 0);
+	send_tcp(a, true, TCP_SYN | TCP_ACK, 500, 101);
+	expect(0, 0, 1, 0, 0, 0, 0, 0);
+	send_tcp(b, false, TCP_ACK, 101, 501);
+	expect(1, 0, 0, 0, 0, 0, 0, 0);
+	assert_int_equal(drops(b, REASON_STATE), 0);
+	conns_destroy(h.fx.sw.conns);
+	h.fx.sw.conns = NULL;
 	host_close(&h);
 }
 
@@ -460,6 +509,7 @@ int main(void)
 	    cmocka_unit_test(open_is_one),
 	    cmocka_unit_test(no_second_crossing),
 	    cmocka_unit_test(one_way),
+	    cmocka_unit_test(answers_on_an_open_way),
 	    cmocka_unit_test(tags_stay),
 	    cmocka_unit_test(ambiguous),
 	    cmocka_unit_test(a_port_in_both_gets_one),
