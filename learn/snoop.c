@@ -252,12 +252,21 @@ void snoop_query(struct snoop *snoop, const struct snoop_where *where,
 	struct family *family = &snoop->family[query->ip_version == 6];
 	uint64_t interval = query->interval_ms ? query->interval_ms : SNOOP_INTERVAL_MS;
 	uint64_t robust = query->robustness ? query->robustness : SNOOP_ROBUSTNESS;
-	uint64_t present = robust * interval + query->response_ms / 2;
+	uint64_t present, member;
 	struct snoop_group *group;
 
+	if (query->response_ms > SNOOP_RESPONSE_MAX_MS)
+		return;
+	if (interval > SNOOP_INTERVAL_MAX_MS)
+		interval = SNOOP_INTERVAL_MAX_MS;
+	present = robust * interval + query->response_ms / 2;
+	member = robust * interval;
 	if (ipaddr_is_unspecified(&query->group)) {
+		/* Who forges short times is not to shorten those of members. */
+		if (member < (uint64_t)SNOOP_ROBUSTNESS * SNOOP_INTERVAL_MS)
+			member = (uint64_t)SNOOP_ROBUSTNESS * SNOOP_INTERVAL_MS;
 		family->response_ms = query->response_ms;
-		family->member_ms = robust * interval + query->response_ms;
+		family->member_ms = member + query->response_ms;
 		if (family->until <= now)
 			family->since = now;
 		family->until = now + present;

@@ -39,6 +39,14 @@ enum snoop_scope {
 #define SNOOP_LAST_MS	  1000u /* what a query about one group gives hosts */
 #define SNOOP_ROBUSTNESS  2u
 
+/*
+ * What is believed of a query: longer intervals count as this one, and a query that gives
+ * hosts more time to answer (more than IGMPv2 could say) does not count at all. Who forges
+ * queries could else cut members off, until they answer.
+ */
+#define SNOOP_INTERVAL_MAX_MS 600000u
+#define SNOOP_RESPONSE_MAX_MS 25500u
+
 /* Of all places of a segment together. */
 #define SNOOP_MEMBERS_MAX 8192u
 
@@ -46,7 +54,8 @@ enum snoop_scope {
 struct snoop *snoop_create(const struct hash_key *key, unsigned place_max);
 void snoop_destroy(struct snoop *snoop);
 
-/* A query was heard there, or (where NULL) was sent by ourselves. */
+/* A query was heard there, or (where NULL) was sent by ourselves. All hosts must have it: who
+ * does not answer is no member any more. */
 void snoop_query(struct snoop *snoop, const struct snoop_where *where,
 		 const struct mcast_message *query, uint64_t now);
 

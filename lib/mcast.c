@@ -200,12 +200,36 @@ static bool checksum_holds(const struct frame *frame, uint64_t sum, size_t off, 
 	       checksum_fold(checksum_add(sum, bytes, len)) == 0xffff;
 }
 
+/*
+ * Whether a query gets to all whom it asks: hosts drop what has a wrong header checksum, a
+ * source that nobody can have, or is to others.
+ */
+static bool query_is_heard(const struct frame *frame, const struct packet *packet,
+			   const struct mcast_message *m, const struct ipaddr *dst)
+{
+	static const uint8_t all[2][16] = {{224, 0, 0, 1}, {0xff, 2, [15] = 1}};
+	const uint8_t first = m->source.bytes[0];
+	struct ipaddr asked = m->group;
+	struct mac mac;
+
+	if (ipaddr_is_unspecified(&asked))
+		asked = group_of(m->ip_version, all[m->ip_version == 6]);
+	mac = ipaddr_group_mac(&asked);
+	if (!ipaddr_equal(dst, &asked) || !mac_equal(&packet->eth.dst, &mac))
+		return false;
+	if (m->ip_version == 6)
+		return true; /* its source is link-local */
+	return first != 127 && first < 224 &&
+	       checksum_holds(frame, 0, packet->l3_off, (size_t)packet->l4_off - packet->l3_off);
+}
+
 void mcast_parse(const struct frame *frame, const struct packet *packet,
 		 struct mcast_message *message)
 {
 	struct mcast_message *m = message;
 	struct ipv4_header ip4;
 	struct ipv6_header ip6;
+	struct ipaddr dst = {.family = 0};
 	size_t len;
 
 	memset(m, 0, sizeof(*m));
@@ -220,6 +244,7 @@ void mcast_parse(const struct frame *frame, const struct packet *packet,
 	    frame_peek(frame, packet->l3_off, sizeof(ip4), &ip4) && ip4.ttl == 1 &&
 	    checksum_holds(frame, 0, m->at, len)) {
 		m->source = group_of(4, ip4.src);
+		dst = group_of(4, ip4.dst);
 		parse_igmp(frame, m, len);
 	} else if (m->ip_version == 6 && packet->protocol == IPPROTO_ICMPV6 &&
 		   frame_peek(frame, packet->l3_off, sizeof(ip6), &ip6) && ip6.hop_limit == 1 &&
@@ -229,12 +254,15 @@ void mcast_parse(const struct frame *frame, const struct packet *packet,
 						  (uint32_t)len),
 				  m->at, len)) {
 		m->source = group_of(6, ip6.src);
+		dst = group_of(6, ip6.dst);
 		parse_mld(frame, m, len);
 		/* Who has no address yet may report (RFC 3590), but not ask. */
 		if (!(ip6.src[0] == 0xfe && (ip6.src[1] & 0xc0) == 0x80) &&
 		    !(m->kind == MCAST_REPORT && ipaddr_is_unspecified(&m->source)))
 			m->kind = MCAST_NONE;
 	}
+	if (m->kind == MCAST_QUERY && !query_is_heard(frame, packet, m, &dst))
+		m->kind = MCAST_NONE;
 }
 
 bool mcast_next(const struct frame *frame, struct mcast_message *report,

@@ -43,7 +43,8 @@ struct mcast_record {
 /*
  * Reads a message from a frame that packet_parse() has seen. Checks what the RFCs
  * want to be checked: the checksum, TTL 1, that MLD comes from a link-local address
- * and with the router alert option. Anything wrong is MCAST_NONE.
+ * and with the router alert option; and of a query, whether those whom it asks get it.
+ * Anything wrong is MCAST_NONE.
  */
 void mcast_parse(const struct frame *frame, const struct packet *packet,
 		 struct mcast_message *message);

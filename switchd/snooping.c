@@ -74,7 +74,8 @@ static void send_query(struct segment *segment, const struct ipaddr *group)
 	struct ipaddr source = {.family = AF_INET};
 	struct frame *frame;
 
-	if (!bucket_take(&s->bucket, QUERIES_PER_SECOND, 1, sw->now, false))
+	/* Guests that join and leave must not keep us from the others, which are few. */
+	if (!general && !bucket_take(&s->bucket, QUERIES_PER_SECOND, 1, sw->now, false))
 		return;
 	frame = frame_alloc(sw->pool, MCAST_QUERY_MAX);
 	if (!frame)
@@ -217,6 +218,16 @@ static void hear_report(struct segment *segment, const struct snoop_where *where
 	}
 }
 
+/* Whether all hosts get a query, and have to answer soon: else it says nothing of who does not. */
+static bool counts(const struct segment *segment, const struct fdb_where *from,
+		   const struct mcast_message *query)
+{
+	if (query->response_ms > SNOOP_RESPONSE_MAX_MS)
+		return false;
+	return from->side != FDB_SIDE_LOCAL ||
+	       !(segment->conf.isolated || segment->sw->port_by_number[from->port]->conf->isolated);
+}
+
 static struct snoop_where place_of(const struct fdb_where *where)
 {
 	return (struct snoop_where){where->side, where->port};
@@ -257,9 +268,9 @@ struct snooping_choice snooping_choose(struct segment *segment, const struct fdb
 	if (from && message.kind != MCAST_NONE) {
 		struct snoop_where where = place_of(from);
 
-		if (message.kind == MCAST_QUERY)
+		if (message.kind == MCAST_QUERY && counts(segment, from, &message))
 			hear_query(segment, &where, &message, &packet.eth.src);
-		else
+		if (message.kind == MCAST_REPORT)
 			hear_report(segment, &where, frame, &message);
 	}
 	if (message.kind == MCAST_REPORT &&

@@ -42,6 +42,11 @@ static struct frame *igmp(const uint8_t *message, size_t len, unsigned ttl)
 	b[22] = (uint8_t)ttl;
 	b[23] = 2;
 	memcpy(b + 26, "\x0a\x00\x00\x01\xe0\x00\x00\x16\x94\x04\x00\x00", 12);
+	if (len >= 8 && message[0] == 0x11) { /* to whom it asks */
+		memcpy(b + 30, message[4] ? message + 4 : (const uint8_t *)"\xe0\0\0\1", 4);
+		memcpy(b + 3, b + 31, 3);
+		b[3] &= 0x7f;
+	}
 	sum = checksum(b + 14, 24);
 	memcpy(b + 24, &sum, 2);
 	memcpy(b + 38, message, len);
@@ -221,6 +226,44 @@ static void test_wrong(void **state)
 	frame_free(frame);
 }
 
+/* A query that hosts do not get, or drop, asks nobody. */
+static void test_queries_unheard(void **state)
+{
+	static const uint8_t general[8] = {0x11, 100}, about[8] = {0x11, 10, 0, 0, 239, 1, 2, 3};
+	static const struct {
+		const uint8_t *query;
+		unsigned at;	   /* in the frame: of the first of the bytes that differ */
+		const char *bytes; /* up to a zero */
+		bool summed;	   /* the IP header's checksum is made good */
+	} cases[] = {
+	    {general, 0, "\x02", true},		     /* to a MAC address of one */
+	    {general, 5, "\x02", true},		     /* to another group's */
+	    {general, 33, "\x02", true},	     /* to another group */
+	    {about, 33, "\x04", true},		     /* to another group than it is about */
+	    {about, 5, "\x04", true},		     /* the same by its MAC address */
+	    {general, 24, "\x55\x55", false},	     /* checksum of the IP header */
+	    {general, 26, "\x7f", true},	     /* from loopback */
+	    {general, 26, "\xe9", true},	     /* from a group */
+	    {general, 26, "\xff\xff\xff\xff", true}, /* from everybody */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame *frame = igmp(cases[i].query, 8, 1);
+		uint16_t sum;
+
+		assert_int_equal(read_it(frame).kind, MCAST_QUERY);
+		memcpy(frame->data + cases[i].at, cases[i].bytes, strlen(cases[i].bytes));
+		if (cases[i].summed) {
+			memset(frame->data + 24, 0, 2);
+			sum = checksum(frame->data + 14, 24);
+			memcpy(frame->data + 24, &sum, 2);
+		}
+		assert_int_equal(read_it(frame).kind, MCAST_NONE);
+		frame_free(frame);
+	}
+}
+
 static void test_old_queries(void **state)
 {
 	static const uint8_t v1[8] = {0x11, 0, 0, 0, 0, 0, 0, 0};
@@ -286,6 +329,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_records, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_cut_records, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_queries_unheard, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_old_queries, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_own_queries, setup, teardown),
 	};

@@ -160,6 +160,39 @@ static void test_leaving(void **state)
 	assert_true(gets(&there, &group, 23000));
 }
 
+/* Whatever times a forged query has, members that answer others in time stay members. */
+static void test_forged_times(void **state)
+{
+	struct ipaddr group = group_number(1);
+	struct mcast_message message = {
+	    .kind = MCAST_QUERY,
+	    .ip_version = 4,
+	    .source = address("10.0.0.9"),
+	    .group = address("0.0.0.0"),
+	    .response_ms = 100,
+	    .interval_ms = 1000,
+	    .robustness = 1,
+	};
+
+	(void)state;
+	query(NULL, "0.0.0.0", NULL, 1000);
+	snoop_query(snoop, &there, &message, 20000);
+	(void)record(&here, &group, true, 20050);
+	query(NULL, "0.0.0.0", NULL, 20500);
+	assert_true(gets(&here, &group, 20050 + 250000));
+	/* Hosts that may take an hour would seem to have left. */
+	message.response_ms = 3174400;
+	snoop_query(snoop, &there, &message, 600000);
+	assert_false(snoop_is_active(snoop, 4, 600000 + 3174400));
+	/* And nobody asks again for days. */
+	message.response_ms = 100;
+	message.interval_ms = 31744000;
+	message.robustness = 7;
+	snoop_query(snoop, &there, &message, 600000);
+	assert_true(snoop_is_active(snoop, 4, 600000 + 3600000));
+	assert_false(snoop_is_active(snoop, 4, 600000 + 4300000));
+}
+
 /* A place with more groups than it may have gets all, and others do not. */
 static void test_place_limit(void **state)
 {
@@ -275,6 +308,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_switch_as_querier, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_link_groups, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_leaving, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_forged_times, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_place_limit, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 	};

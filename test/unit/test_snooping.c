@@ -178,6 +178,58 @@ static void test_other_querier(void **state)
 	assert_got(0, 0, 0, 0);
 }
 
+/* What an isolated guest asks, not all hear: it is no querier to whom they would answer. */
+static void test_isolated_querier(void **state)
+{
+	struct segment *beta = fx_segment(&fx, "beta", "{\"snooping\": true}");
+	struct fx_port *d = fx_port(&fx, beta, "d", "{\"isolated\": true}");
+	struct fx_port *e = fx_port(&fx, beta, "e", "{\"isolated\": true}");
+	struct fx_port *f = fx_port(&fx, beta, "f", "");
+
+	(void)state;
+	fx_send(d, query_from("10.0.0.3", 3));
+	assert_int_equal(e->log.count, 0);
+	pass_time(11);
+	fx_forget(&fx);
+	fx_send(f, DATA(6, music));
+	assert_int_equal(d->log.count, 1);
+	assert_int_equal(e->log.count, 1);
+	fx_send(f, query_from("10.0.0.6", 6));
+	pass_time(11);
+	fx_forget(&fx);
+	fx_send(f, DATA(6, music));
+	assert_int_equal(e->log.count, 0);
+}
+
+/* Whoever joins and leaves all the time does not keep the switch from asking everybody. */
+static void test_storm_of_leaves(void **state)
+{
+	const struct ipaddr any = {.family = AF_INET};
+	unsigned general = 0;
+
+	(void)state;
+	pass_time(1);
+	for (unsigned second = 0; second < 160; second++) {
+		fx.sw.now += 1000; /* the storm comes right before the switch's own turn */
+		for (uint8_t n = 0; n < 100; n++) {
+			const uint8_t group[4] = {239, 1, 2, n};
+
+			fx_send(b, report(2, 0x16, group));
+			fx_send(b, report(2, 0x17, group));
+		}
+		fx_forget(&fx);
+		snooping_second(&fx.sw);
+		egress_flush(&fx.sw);
+		for (unsigned i = 0; i < a->log.count; i++) {
+			const uint8_t *bytes = a->log.sent[i].bytes;
+
+			general += bytes[12] == 0x08 && memcmp(bytes + 42, any.bytes, 4) == 0;
+		}
+		assert_in_range(a->log.count, 0, 40);
+	}
+	assert_int_equal(general, 2); /* 31 s after the first, and then 125 s later */
+}
+
 static void test_port_goes(void **state)
 {
 	(void)state;
@@ -231,6 +283,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_members, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_leave_is_asked_about, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_other_querier, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_isolated_querier, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_storm_of_leaves, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_port_goes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_off, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
