@@ -444,7 +444,6 @@ fail_name:
 	names_del(sw->segment_names, conf->name);
 fail_fdb:
 	fdb_segment_del(sw->fdb, segment->number);
-	connections_segment_gone(sw, segment->number);
 fail_number:
 	give_number(sw, segment);
 fail:
@@ -468,6 +467,7 @@ void segment_destroy(struct segment *segment)
 		encap_destroy(segment->encaps[i]);
 	free(segment->encaps);
 	fdb_segment_del(sw->fdb, segment->number);
+	connections_segment_gone(sw, segment->number);
 	give_number(sw, segment);
 	names_del(sw->segment_names, segment->conf.name);
 	list_del(&segment->link);

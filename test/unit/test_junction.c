@@ -234,15 +234,10 @@ static void send_tcp(struct fx_port *from, bool to_b, unsigned flags, uint32_t s
 /* What is open one way takes part in the connections of the other way all the same. */
 static void answers_on_an_open_way(void **state)
 {
-	static const struct hash_key key = {{1, 2}};
-	const struct conn_limits limits = {.max = 16};
-
 	(void)state;
 	open_case("policy = (" OPEN(0, 1) ", { from = \"d1\"; to = \"d0\"; flow = \"controlled\"; "
 					  "allow = ( { filter = \"tcp dst port 80\"; "
 					  "stateful = true; } ); } );");
-	h.fx.sw.conns = conns_create(&key, &limits);
-	assert_non_null(h.fx.sw.conns);
 	send_tcp(b, false, TCP_SYN, 100, 0);
 	expect(1, 0, 0, 0, 0, 0, 0, 0);
 	send_tcp(a, true, TCP_SYN | TCP_ACK, 500, 101);
@@ -250,8 +245,6 @@ static void answers_on_an_open_way(void **state)
 	send_tcp(b, false, TCP_ACK, 101, 501);
 	expect(1, 0, 0, 0, 0, 0, 0, 0);
 	assert_int_equal(drops(b, REASON_STATE), 0);
-	conns_destroy(h.fx.sw.conns);
-	h.fx.sw.conns = NULL;
 	host_close(&h);
 }
 
@@ -355,6 +348,42 @@ static void a_segment_goes(void **state)
 	assert_int_equal(b->log.count, 1);
 	assert_int_equal(c->log.count, 0);
 	host_close(&h);
+}
+
+/* One that comes in the place of another has none of its connections. */
+static void a_segment_comes_in_anothers_place(void **state)
+{
+	const char *policy =
+	    "policy = ( { from = \"d1\"; to = \"d0\"; flow = \"controlled\"; allow "
+	    "= ( { filter = \"tcp\"; stateful = true; } ); } );";
+	char text[1024];
+	struct desired next;
+	struct err err;
+	uint16_t number;
+
+	(void)state;
+	open_case(policy);
+	send_tcp(b, false, TCP_SYN, 100, 0);
+	assert_int_equal(conns_count(h.fx.sw.conns), 1);
+	assert_int_equal(policy_apply(&h.fx.sw, &h.desired), 0);
+	assert_int_equal(conns_count(h.fx.sw.conns), 1);
+	number = h.segments[1]->number;
+	membership_leave(b->port, h.segments[1]);
+	membership_leave(b2->port, h.segments[1]);
+	segment_destroy(h.segments[1]);
+	h.segments[1] = fx_segment(&h.fx, "other", "{\"domain\": \"d1\"}");
+	assert_int_equal(h.segments[1]->number, number);
+	(void)snprintf(
+	    text, sizeof(text),
+	    "segments = ( { name = \"s0\"; domain = \"d0\"; }, { name = \"other\"; domain "
+	    "= \"d1\"; } ); %s",
+	    policy);
+	memset(&next, 0, sizeof(next));
+	assert_int_equal(desired_parse(&next, text, "f", &err), 0);
+	assert_int_equal(policy_apply(&h.fx.sw, &next), 0);
+	assert_int_equal(conns_count(h.fx.sw.conns), 0);
+	host_close(&h);
+	desired_clear(&next);
 }
 
 /* ---- random networks ---- */
@@ -515,6 +544,7 @@ int main(void)
 	    cmocka_unit_test(a_port_in_both_gets_one),
 	    cmocka_unit_test(a_reload_acts_at_once),
 	    cmocka_unit_test(a_segment_goes),
+	    cmocka_unit_test(a_segment_comes_in_anothers_place),
 	    cmocka_unit_test(random_networks),
 	};
 
