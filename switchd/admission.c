@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "lib/arp_nd.h"
+
 #define IGMP_QUERY	  0x11
 #define ICMP6_MLD_QUERY	  130
 #define ICMP6_MLD_REPORT  131
@@ -89,6 +91,15 @@ static bool is_link_local(const struct ipaddr *addr)
 	       (addr->bytes[1] & 0xc0) == 0x80;
 }
 
+/* Whether a link-local address is made of a MAC address, and of another than the frame's. */
+static bool is_anothers(const struct claim *c, const struct ipaddr *addr)
+{
+	const struct ipaddr own = nd_link_local(&c->packet->eth.src);
+
+	return addr->bytes[11] == 0xff && addr->bytes[12] == 0xfe &&
+	       memcmp(addr->bytes + 8, own.bytes + 8, 8) != 0;
+}
+
 /* Whether the guest may call itself by this address. */
 static bool may_use(const struct claim *c, const struct ipaddr *addr)
 {
@@ -102,7 +113,7 @@ static bool may_use(const struct claim *c, const struct ipaddr *addr)
 			return true;
 		names_link_local |= is_link_local(&prefix[i].addr);
 	}
-	return is_link_local(addr) && !names_link_local;
+	return is_link_local(addr) && !names_link_local && !is_anothers(c, addr);
 }
 
 static enum reason check_mac(const struct claim *c)

@@ -9,8 +9,9 @@
  *   addresses, guard.ip  the IP source is in one of `addresses`. Exceptions: 0.0.0.0
  *                        for DHCP clients; :: for duplicate address detection,
  *                        router solicitation and MLD; fe80::/10, unless `addresses`
- *                        names something in it. guard.ip without `addresses`
- *                        leaves the exceptions only
+ *                        names something in it, and but for those made of another MAC
+ *                        address (RFC 4291 appendix A). guard.ip without
+ *                        `addresses` leaves the exceptions only
  *   guard.arp            ARP and neighbour discovery speak for the Ethernet source
  *                        and for addresses that may be used as an IP source
  *   guard.dhcp           no DHCP server messages of either version

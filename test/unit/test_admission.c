@@ -410,6 +410,8 @@ static void test_ip(void **state)
 		{ADDRS, {BARE, TCP, "2001:db8::1", 0, 0, BAD_IP}, REASON_GUARD_IP},
 		{ADDRS, {BARE, TCP, "fe80::2"}, REASON_NONE},
 		{GIP,   {BARE, TCP, "fe80::2"}, REASON_NONE},
+		{ADDRS, {BARE, TCP, "fe80::ff:fe00:1"}, REASON_NONE}, /* of its own MAC address */
+		{ADDRS, {BARE, TCP, "fe80::ff:fe00:9"}, REASON_GUARD_IP}, /* and of another's */
 		{ADDRS | LOCAL, {BARE, TCP, "fe80::2"}, REASON_GUARD_IP},
 		{ADDRS | LOCAL, {BARE, TCP, "fe80::1"}, REASON_NONE},
 		{ADDRS, {BARE, TCP, "::ffff:10.0.0.1"}, REASON_GUARD_IP},
@@ -469,6 +471,12 @@ static void test_arp(void **state)
 		{GARP | ADDRS, {BARE, ICMP6, "2001:db8::1", 136, 0, 0, "2001:db8::9", 1},
 		 REASON_GUARD_ARP},
 		{GARP | ADDRS, {BARE, ICMP6, "2001:db8::1", 136, 0, 0, "fe80::2"}, REASON_NONE},
+		{GARP | ADDRS, {BARE, ICMP6, "2001:db8::1", 136, 0, 0, "fe80::ff:fe00:1", 1},
+		 REASON_NONE},
+		{GARP | ADDRS, {BARE, ICMP6, "2001:db8::1", 136, 0, 0, "fe80::ff:fe00:9", 1},
+		 REASON_GUARD_ARP},
+		{GARP | ADDRS, {BARE, ICMP6, "::", 135, 0, 0, "fe80::ff:fe00:9", 0, "ff02::1"},
+		 REASON_GUARD_ARP},
 		{GARP | ADDRS | LOCAL, {BARE, ICMP6, "2001:db8::1", 136, 0, 0, "fe80::2"},
 		 REASON_GUARD_ARP},
 		{GARP | ADDRS, {BARE, ICMP6, "2001:db8::1", 135, 0, 0, "2001:db8::9", 1}, REASON_NONE},
