@@ -107,6 +107,25 @@ static bool owner_may(struct ctl_conn *conn, json_t *args, const struct desired_
 	return false;
 }
 
+/* Whether a port that has just been added may be. One that would take from the host what
+ * that uses is none that waits for better times. */
+static int let_port_be(struct switchd *sw, const char *name, struct err *err)
+{
+	const struct port *port = name ? switchd_port(sw, name) : NULL;
+	struct err ignored;
+	struct desired next;
+	int ret;
+
+	if (!port || !port->refused)
+		return 0;
+	ret = err_set(err, EPERM, "port \"%s\": %s", name, port->why);
+	memset(&next, 0, sizeof(next));
+	if (desired_copy(&next, &sw->desired, &ignored) < 0 ||
+	    desired_del(&next, "port", name, &ignored) < 0 || commit(sw, &next, &ignored) < 0)
+		desired_clear(&next);
+	return ret;
+}
+
 static void add_object(struct switchd *sw, struct ctl_conn *conn, const char *kind, json_t *args)
 {
 	const char *owner = take_owner(conn, args);
@@ -119,7 +138,13 @@ static void add_object(struct switchd *sw, struct ctl_conn *conn, const char *ki
 	memset(&next, 0, sizeof(next));
 	ret = desired_copy(&next, &sw->desired, &err);
 	ret = ret ? ret : desired_add(&next, kind, args, owner, &err);
-	finish(sw, conn, &next, ret, &err);
+	ret = ret ? ret : commit(sw, &next, &err);
+	if (ret < 0)
+		desired_clear(&next);
+	else
+		ret = let_port_be(sw, strcmp(kind, "port") == 0 ? arg_string(args, "name") : NULL,
+				  &err);
+	answer(conn, ret, &err);
 }
 
 static void del_object(struct switchd *sw, struct ctl_conn *conn, const char *kind, json_t *args)

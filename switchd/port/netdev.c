@@ -314,6 +314,7 @@ static int may_take(struct port *port, const struct rtnl_link *link)
 	const char *what = NULL;
 	char owner[PORT_OWNER_STRLEN];
 
+	port->refused = false;
 	if (!netdev_wants(port->conf, link)) {
 		(void)snprintf(port->why, sizeof(port->why),
 			       "waiting for interface %s with number %lld: this one has %u",
@@ -334,6 +335,7 @@ static int may_take(struct port *port, const struct rtnl_link *link)
 		what = "it is a port of a bridge or bond";
 	if (!what)
 		return 0;
+	port->refused = addresses.count > 0;
 	(void)snprintf(port->why, sizeof(port->why),
 		       "interface %s is in use: %s (`take = true` takes it away from the host)",
 		       link->name, what);

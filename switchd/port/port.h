@@ -98,6 +98,7 @@ struct port {
 	void *guest;		      /* what join() was given, for open to take over */
 	bool up;		      /* attached and, as far as can be known, raised */
 	char why[160];		      /* why it is not up, for `port show` */
+	bool refused;		      /* not up, since the host would lose what it uses */
 	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
 	struct mac mac;		      /* of the guest\'s interface; zero: not known here */
 	unsigned mtu;	  /* to set on the interface if its `mtu` is not given; 0: leave */

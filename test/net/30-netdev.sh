@@ -225,12 +225,12 @@ on hostA ip link add host6 type veth peer name eth0 netns vm6
 on vm6 ip link set eth0 address "$(mac vm6)" up
 on hostA ip addr add 10.9.9.1/24 dev host6
 on hostA ip link set host6 up
-check "a port on an interface with addresses is made" ctl hostA port add vm6 type netdev segment beta interface host6
-check "but down" is vm6 down
-check "and says how to have it" why vm6 'addresses.*take'
+check "a port on an interface with addresses is refused, with how to have it" \
+	eval '! ctl hostA port add vm6 type netdev segment beta interface host6 2>"$LAB/refused" && grep -q "addresses.*take" "$LAB/refused"'
+check_not "and is not there" ctl hostA port show vm6
 on vm6 ip addr add 10.9.9.2/24 dev eth0
 check "the host still has it" reaches vm6 10.9.9.1
-check "with take it is taken" ctl hostA port set vm6 take true
+check "with take it is taken" ctl hostA port add vm6 type netdev segment beta interface host6 take true
 check "and up" wait_until 5 is vm6 up
 check "the host is cut off" unreachable vm6 10.9.9.1
 check "given back" ctl hostA port del vm6
