@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/reason.h"
 #include "switchd/control.h"
 #include "switchd/forward.h"
 #include "switchd/membership.h"
@@ -361,6 +362,11 @@ static void try_frame(const struct verify *verify, const struct end *from, const
 	seen = pipeline_passes(from, to, frame, why, sizeof(why));
 	if (seen == answer->passes)
 		return;
+	/* Where only IP is carried, what is made up is not in question. */
+	if (!seen && strcmp(why, reason_name(REASON_NOT_IP)) == 0) {
+		answer->tested = false;
+		return;
+	}
 	if (!seen && !is_policy(why)) {
 		answer->passes = false;
 		(void)snprintf(answer->held, sizeof(answer->held), "%s", why);

@@ -262,6 +262,8 @@ static void print_usage(FILE *file)
 
 static void print_help(const char *object)
 {
+	const char *before = object ? "usage: switchctl " : "  ";
+
 	if (!object) {
 		print_usage(stdout);
 		(void)puts("commands:");
@@ -269,9 +271,11 @@ static void print_help(const char *object)
 	for (const struct cli_command *command = cli_commands; command->object; command++) {
 		if (object && strcmp(object, command->object) != 0)
 			continue;
-		(void)printf("%s%s%s%s%s%s\n", object ? "usage: switchctl " : "  ", command->object,
-			     command->verb ? " " : "", command->verb ? command->verb : "",
-			     *command->usage ? " " : "", command->usage);
+		(void)printf("%s%s%s%s%s%s\n", before, command->object, command->verb ? " " : "",
+			     command->verb ? command->verb : "", *command->usage ? " " : "",
+			     command->usage);
+		if (object)
+			before = "       switchctl ";
 	}
 }
 

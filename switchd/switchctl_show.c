@@ -178,6 +178,37 @@ static void show_state(json_t *item)
 	show_value(item, "why", " (", ")");
 }
 
+/* Guards are named, those that are on. */
+static void show_guard(json_t *item)
+{
+	json_t *guard = take(item, "guard"), *on;
+	const char *name, *before = " guard ";
+
+	json_object_foreach(guard, name, on)
+	{
+		if (!json_is_true(on))
+			continue;
+		(void)printf("%s%s", before, name);
+		before = ",";
+	}
+	json_decref(guard);
+}
+
+/* An object that has a line of its own, below that of what it is of: of a list each. */
+static void show_below(json_t *value, const char *what)
+{
+	static const char *const none[] = {NULL};
+	json_t *one;
+	size_t i;
+
+	if (json_is_array(value)) {
+		json_array_foreach(value, i, one) show_below(one, what);
+	} else if (json_is_object(value)) {
+		(void)printf("    %s", what);
+		show_keys(value, none);
+	}
+}
+
 /* As `port set` takes it. */
 static void show_trunk(json_t *item)
 {
@@ -206,6 +237,7 @@ static void show_port(json_t *item)
 	show_trunk(item);
 	show_key(item, "native");
 	show_state(item);
+	show_guard(item);
 	show_keys(item, keys);
 	show_stats(stats);
 	json_decref(stats);
@@ -219,6 +251,7 @@ static void show_segment(json_t *item)
 	static const char *const fdb_keys[] = {"entries", "max",   "learned", "expired",
 					       "evicted", "moved", NULL};
 	json_t *encaps = take(item, "encap"), *fdb = take(item, "fdb"), *encap;
+	json_t *snooping = take(item, "snooping"), *relay = take(item, "relay");
 	size_t i;
 
 	show_value(item, "name", "", ":");
@@ -227,6 +260,8 @@ static void show_segment(json_t *item)
 	{
 		(void)fputs("    encap", stdout);
 		if (json_is_object(encap)) {
+			/* `binding` and `encap` show them. */
+			(void)json_object_del(encap, "bindings");
 			show_value(encap, "type", " ", "");
 			show_key(encap, "uplink");
 			show_state(encap);
@@ -241,28 +276,47 @@ static void show_segment(json_t *item)
 		(void)fputs("    fdb", stdout);
 		show_keys(fdb, fdb_keys);
 	}
+	show_below(snooping, "snooping");
+	show_below(relay, "relay");
+	json_decref(snooping);
+	json_decref(relay);
 	json_decref(encaps);
 	json_decref(fdb);
 }
 
 static void show_uplink(json_t *item)
 {
-	static const char *const keys[] = {"mtu", "address", NULL};
+	static const char *const keys[] = {"mtu", "address", "encaps", "owner", NULL};
 	json_t *stats = take(item, "stats");
+	json_t *accelerator = take(item, "accelerator"), *ring = take(item, "ring");
 
 	show_value(item, "name", "", ":");
 	show_key(item, "interface");
 	show_state(item);
 	show_keys(item, keys);
+	show_below(accelerator, "accelerator");
+	show_below(ring, "ring");
 	show_stats(stats);
+	json_decref(accelerator);
+	json_decref(ring);
 	json_decref(stats);
+}
+
+static void show_binding(json_t *item)
+{
+	static const char *const keys[] = {"segment", "mac", "host", "port", "age", NULL};
+
+	show_value(item, "address", "", "");
+	show_value(item, "state", " ", "");
+	show_keys(item, keys);
 }
 
 static void show_encap(json_t *item)
 {
 	static const char *const keys[] = {"group",  "peers",  "vid", "farm",
 					   "subnet", "prefix", NULL};
-	json_t *stats = take(item, "stats");
+	json_t *stats = take(item, "stats"), *bindings = take(item, "bindings"), *binding;
+	size_t i;
 
 	/* The last may stand for what belongs to no segment here. */
 	if (json_is_null(json_object_get(item, "segment"))) {
@@ -276,6 +330,12 @@ static void show_encap(json_t *item)
 	show_state(item);
 	show_keys(item, keys);
 	show_stats(stats);
+	json_array_foreach(bindings, i, binding)
+	{
+		(void)fputs("    binding ", stdout);
+		show_binding(binding);
+	}
+	json_decref(bindings);
 	json_decref(stats);
 }
 
@@ -313,13 +373,19 @@ static void show_connection(json_t *item)
 	show_keys(item, keys);
 }
 
-static void show_binding(json_t *item)
+/* Who wants a group, or where a multicast router is. */
+static void show_multicast(json_t *item)
 {
-	static const char *const keys[] = {"segment", "mac", "host", "port", "age", NULL};
+	static const char *const keys[] = {"segment", "port", "encap", "version", "expires", NULL};
+	json_t *group = take(item, "group"), *why = take(item, "why");
 
-	show_value(item, "address", "", "");
-	show_state(item);
+	/* Who wants too many groups, and routers, get all: of them it says so in place of one. */
+	print_text(json_is_string(group) ? json_string_value(group) : "*");
+	(void)putchar(' ');
+	print_value(why);
 	show_keys(item, keys);
+	json_decref(group);
+	json_decref(why);
 }
 
 static void show_peer(json_t *item)
@@ -444,12 +510,19 @@ static void show_pair(json_t *item)
 {
 	static const char *const keys[] = {"flow", "entry", "decided_at", "reason", "error", NULL};
 	json_t *passes = take(item, "passes"), *tested = take(item, "tested");
+	const char *flow = json_string_value(json_object_get(item, "flow"));
+	/* The frame that was made up is hardly one that rules are about. */
+	bool by_rules = !json_is_true(passes) && flow && strcmp(flow, "controlled") == 0 &&
+			!json_object_get(item, "reason") && !json_object_get(item, "error");
 
 	show_party(item, "from", "");
 	show_value(item, "from_segment", " (", ")");
 	show_party(item, "to", " -> ");
 	show_value(item, "to_segment", " (", "): ");
-	(void)fputs(json_is_true(passes) ? "passes" : "does not pass", stdout);
+	(void)fputs(json_is_true(passes) ? "passes"
+		    : by_rules		 ? "passes by rules alone"
+					 : "does not pass",
+		    stdout);
 	if (!json_is_true(tested))
 		(void)fputs(" (untested)", stdout);
 	show_keys(item, keys);
@@ -580,6 +653,7 @@ static void show_any(const char *kind, json_t *item)
 	    {"fdb", show_fdb},
 	    {"peer", show_peer},
 	    {"binding", show_binding},
+	    {"multicast", show_multicast},
 	    {"connection", show_connection},
 	    {"mirror", show_mirror},
 	    {"trace", show_trace},

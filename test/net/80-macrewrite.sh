@@ -99,6 +99,11 @@ check "encap show has who is where" json \
 	"('$(v4 vm3)', '$(mac vm3)', '$(host_mac hostB)') in [(b['address'], b['mac'], b['host']) for e in d if e['segment'] == 'net2' for b in e['bindings']]" \
 	<<<"$(ctl hostA -j encap show)"
 
+# What is made up is not IP, and says nothing here.
+check "policy verify does not blame a segment that carries IP alone" json \
+	"d and all((e['passes'], e['tested'], 'reason' in e) == (True, False, False) for e in d if e['from'].startswith('vm') and e['from_segment'] == e['to_segment'])" \
+	<<<"$(ctl hostA -j policy verify)"
+
 # ---- a host that does not run this software ----
 
 check "a plain host reaches a guest" reaches plain "$(v4 vm1)"

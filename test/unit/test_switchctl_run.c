@@ -70,6 +70,24 @@ static void play_show(struct ctl_conn *conn, const char *command)
 		ctl_item(conn, port_item("vm2"));
 	} else if (strcmp(command, "segment.show") == 0) {
 		ctl_item(conn, segment_item());
+	} else if (strcmp(command, "multicast.show") == 0) {
+		ctl_item(conn, json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "segment", "s", "group",
+					 "239.1.1.1", "port", "p", "why", "member", "version", 4,
+					 "expires", 9));
+		ctl_item(conn, json_pack("{s:s, s:n, s:s, s:s, s:i}", "segment", "s", "group",
+					 "encap", "etherip", "why", "router", "version", 6));
+	} else if (strcmp(command, "uplink.show") == 0) {
+		ctl_item(conn, json_pack("{s:s, s:{s:b, s:s, s:i}, s:[{s:i}, {s:i}], s:i}", "name",
+					 "lan", "accelerator", "sends", 1, "why", "", "stripped", 3,
+					 "ring", "ip", 4, "ip", 6, "mtu", 1500));
+	} else if (strcmp(command, "policy.verify") == 0) {
+		ctl_item(conn, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "from", "a",
+					 "from_segment", "x", "to", "b", "to_segment", "y", "flow",
+					 "controlled", "passes", 0, "tested", 1));
+		ctl_item(conn,
+			 json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s}", "from", "a",
+				   "from_segment", "x", "to", "c", "to_segment", "x", "flow",
+				   "controlled", "passes", 0, "tested", 0, "reason", "link_down"));
 	} else if (strcmp(command, "encap.show") == 0) {
 		ctl_item(conn, json_pack("{s:s, s:s, s:s, s:s, s:i}", "segment", "beta", "type",
 					 "dot1q", "uplink", "lan", "state", "up", "vid", 102));
@@ -233,8 +251,20 @@ static void text(void **state)
 				 "pool.used 3\n");
 	assert_int_equal(RUN("metrics"), 0);
 	assert_string_equal(out, "# HELP x\nx 1\n");
-	assert_int_equal(RUN("uplink"), 0);
+	assert_int_equal(RUN("relay"), 0);
 	assert_string_equal(out, "");
+	assert_int_equal(RUN("uplink"), 0);
+	assert_string_equal(out, "lan: mtu 1500\n"
+				 "    accelerator sends yes stripped 3\n"
+				 "    ring ip 4\n"
+				 "    ring ip 6\n");
+	assert_int_equal(RUN("multicast"), 0);
+	assert_string_equal(out, "239.1.1.1 member segment s port p version 4 expires 9\n"
+				 "* router segment s encap etherip version 6\n");
+	assert_int_equal(RUN("policy", "verify"), 0);
+	assert_string_equal(out, "a (x) -> b (y): passes by rules alone flow controlled\n"
+				 "a (x) -> c (x): does not pass (untested) flow controlled reason "
+				 "link_down\n");
 	assert_string_equal(err_text, "");
 }
 
@@ -243,7 +273,7 @@ static void json(void **state)
 	json_t *array;
 
 	(void)state;
-	assert_int_equal(RUN("-j", "uplink", "show"), 0);
+	assert_int_equal(RUN("-j", "relay", "show"), 0);
 	assert_string_equal(out, "[]\n");
 	assert_int_equal(RUN("-j", "status"), 0);
 	assert_string_equal(out, "{\"host\":\"hostA\",\"uptime\":7,\"pool\":{\"used\":3}}\n");
@@ -297,7 +327,11 @@ static void failures(void **state)
 	assert_int_equal(RUN("port", "frobnicate"), 2);
 	assert_int_equal(RUN("--nonsense"), 2);
 	assert_int_equal(RUN("-V"), 0);
-	assert_int_equal(RUN("port", "help"), 0);
+	assert_int_equal(RUN("policy", "help"), 0);
+	assert_string_equal(out, "usage: switchctl policy show\n"
+				 "       switchctl policy check FROM TO\n"
+				 "       switchctl policy matrix [--dot]\n"
+				 "       switchctl policy verify [PORT]\n");
 	assert_int_equal(RUN("pcap", "port", "vm1", "tcp", "port"), 1);
 	assert_non_null(strstr(err_text, "filter 'tcp port'"));
 	assert_string_equal(log_text, "");
