@@ -7,8 +7,8 @@
  *
  * This header is for the backend's own files and for tests: what is pure
  * (macrewrite.c, macrewrite_map.c, macrewrite_table.c, macrewrite_filter.c), the
- * engine of ARP and neighbour discovery (macrewrite_arp.c), and what does I/O
- * (macrewrite_io.c).
+ * engine of ARP and neighbour discovery (macrewrite_arp.c), what is for plain hosts
+ * (macrewrite_plain.c), and what does I/O (macrewrite_io.c).
  */
 #ifndef TVD_MACREWRITE_H
 #define TVD_MACREWRITE_H
@@ -32,6 +32,7 @@ struct sock_filter;
 #define MACREWRITE_PROGRAM   900u   /* instructions of a kernel filter */
 #define MACREWRITE_BINDINGS  65536u /* of all subnets on an uplink */
 #define MACREWRITE_SUBNET    8192u  /* of one */
+#define MACREWRITE_PLAIN     16u    /* hosts of one that do not run this software */
 #define MACREWRITE_HELD	     128u   /* frames that wait for a binding */
 
 struct macrewrite_conf {
@@ -60,6 +61,10 @@ struct macrewrite {
 	unsigned prefixes;
 	struct mac group, farm_group;
 	struct macrewrite_question asked[MACREWRITE_QUESTIONS];
+	struct macrewrite_plain {
+		struct mac mac; /* zero: none */
+		uint64_t heard;
+	} plain[MACREWRITE_PLAIN];
 	uint64_t said_in; /* the second in which `said` things were said */
 	unsigned said;
 };
@@ -147,6 +152,13 @@ struct macrewrite_view {
  */
 enum reason macrewrite_look(struct frame *frame, struct macrewrite_view *view);
 
+/* Whether an address is in the subnet's prefixes; or stands for all of its stations. */
+bool macrewrite_in_subnet(const struct macrewrite *m, const struct ipaddr *addr);
+bool macrewrite_is_broadcast(const struct macrewrite *m, const struct ipaddr *addr);
+
+/* Whether a frame is a message of neighbour or router discovery, of IPv6. */
+bool macrewrite_is_discovery(const struct frame *frame, const struct packet *packet);
+
 /* Whether an address is of the subnet: in its prefixes, or valid in any (link-local). */
 bool macrewrite_has(const struct macrewrite *m, const struct ipaddr *addr);
 bool macrewrite_is_link_local(const struct ipaddr *addr);
@@ -222,6 +234,15 @@ void macrewrite_to_farm(struct macrewrite_link *link, const struct macrewrite *f
 
 /* What is due: questions to repeat, frames that have waited in vain. */
 void macrewrite_tick(struct macrewrite_link *link);
+
+/* ---- macrewrite_plain.c: hosts without this software ---- */
+
+/* One of the subnet's was heard; of too many the one goes that was not for longest. */
+void macrewrite_note_plain(struct macrewrite *m, const struct mac *host);
+
+/* Sends each of them a copy of what a guest here says to all or to a group. The frame, with
+ * the guest's Ethernet header still, stays with the caller. */
+void macrewrite_to_plain(struct macrewrite *m, struct frame *frame);
 
 /* ---- macrewrite_io.c ---- */
 

@@ -260,6 +260,8 @@ bool macrewrite_binding_restore(struct encap *encap, const struct neighbour_info
 	if (!macrewrite_has(m, &info->addr) || macrewrite_is_gateway(m, &info->addr) ||
 	    mac_equal(&info->where.host, own_mac(m)))
 		return false;
+	if (mac_equal(&info->where.mac, &info->where.host))
+		macrewrite_note_plain(m, &info->where.host);
 	known.holder = here ? info->where.port : account_of(&info->where.host);
 	return neighbours_restore(m->link->bindings, m->number, &known, now_of(m));
 }
@@ -440,6 +442,8 @@ static void hear_owner(struct macrewrite *m, const struct arp_nd *msg)
 	(void)neighbours_heard(m->link->bindings, m->number, &msg->owner, &where,
 			       NEIGHBOUR_MAY_CREATE, account_of(&msg->eth_src), now_of(m),
 			       &released);
+	if (mac_equal(&msg->mac, &msg->eth_src))
+		macrewrite_note_plain(m, &msg->eth_src);
 	if (m->encap->host->learn)
 		m->encap->host->learn(m->encap, &msg->mac, &peer);
 	go_on(m, &released);

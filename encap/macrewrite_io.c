@@ -263,6 +263,8 @@ void macrewrite_send(struct encap *encap, struct frame_batch *batch)
 			macrewrite_note_question(m, frame);
 		if (mac_equal(&to, &m->farm_group))
 			tell_farm(m, frame);
+		if (mac_is_group(&to))
+			macrewrite_to_plain(m, frame);
 		batch->frame[kept++] = frame;
 	}
 	batch->count = kept;

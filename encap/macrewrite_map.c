@@ -64,7 +64,7 @@ bool macrewrite_is_link_local(const struct ipaddr *addr)
 	       (addr->bytes[1] & 0xc0) == 0x80;
 }
 
-static bool in_subnet(const struct macrewrite *m, const struct ipaddr *addr)
+bool macrewrite_in_subnet(const struct macrewrite *m, const struct ipaddr *addr)
 {
 	for (unsigned i = 0; i < m->prefixes; i++) {
 		if (ipprefix_contains(&m->prefix[i], addr))
@@ -75,7 +75,7 @@ static bool in_subnet(const struct macrewrite *m, const struct ipaddr *addr)
 
 bool macrewrite_has(const struct macrewrite *m, const struct ipaddr *addr)
 {
-	return in_subnet(m, addr) || macrewrite_is_link_local(addr);
+	return macrewrite_in_subnet(m, addr) || macrewrite_is_link_local(addr);
 }
 
 bool macrewrite_is_gateway(const struct macrewrite *m, const struct ipaddr *addr)
@@ -90,7 +90,7 @@ bool macrewrite_is_gateway(const struct macrewrite *m, const struct ipaddr *addr
 }
 
 /* 255.255.255.255, and a subnet's own: the last address of a prefix that has room for one. */
-static bool is_broadcast(const struct macrewrite *m, const struct ipaddr *addr)
+bool macrewrite_is_broadcast(const struct macrewrite *m, const struct ipaddr *addr)
 {
 	uint32_t host = ntohl(addr->v4.s_addr);
 
@@ -181,7 +181,7 @@ static bool goes_far(const struct macrewrite *m, const struct frame *frame,
 {
 	uint8_t ttl = 0;
 
-	if (!in_subnet(m, &view->src))
+	if (!macrewrite_in_subnet(m, &view->src))
 		return false;
 	if (view->dst.family == AF_INET6)
 		return (view->dst.bytes[1] & 0x0f) > 2;
@@ -218,13 +218,21 @@ static const struct {
 	uint8_t hops;
 } open_form = {1, 255}, veiled_form = {36, 254}; /* HW_EXP1, RFC 5494 */
 
+bool macrewrite_is_discovery(const struct frame *frame, const struct packet *packet)
+{
+	uint8_t type;
+
+	return packet->ip_version == 6 && packet->protocol == IPPROTO_ICMPV6 &&
+	       packet->l4_off != FRAME_OFF_UNSET && frame_peek(frame, packet->l4_off, 1, &type) &&
+	       type >= ICMP6_FIRST && type <= ICMP6_LAST;
+}
+
 static enum reason set_form(struct frame *frame, uint16_t hardware, uint8_t hops,
 			    uint16_t from_hardware, uint8_t from_hops)
 {
 	struct packet packet;
 	struct ipv6_header ip;
 	uint16_t type;
-	uint8_t icmp;
 
 	if (!packet_parse(frame, &packet) || packet.tags)
 		return REASON_NONE;
@@ -238,10 +246,8 @@ static enum reason set_form(struct frame *frame, uint16_t hardware, uint8_t hops
 		memcpy(frame->data + packet.l3_off, &type, sizeof(type));
 		return REASON_NONE;
 	}
-	if (packet.protocol != IPPROTO_ICMPV6 || packet.ip_version != 6 ||
-	    packet.l4_off == FRAME_OFF_UNSET ||
-	    !frame_peek(frame, packet.l3_off, sizeof(ip), &ip) || ip.hop_limit != from_hops ||
-	    !frame_peek(frame, packet.l4_off, 1, &icmp) || icmp < ICMP6_FIRST || icmp > ICMP6_LAST)
+	if (!macrewrite_is_discovery(frame, &packet) ||
+	    !frame_peek(frame, packet.l3_off, sizeof(ip), &ip) || ip.hop_limit != from_hops)
 		return REASON_NONE;
 	if (!frame_writable(frame))
 		return REASON_NO_BUFFER;
@@ -343,7 +349,7 @@ enum reason macrewrite_push(const struct encap *encap, struct frame *frame)
 		if (goes_far(m, frame, &view))
 			host = m->farm_group;
 	} else if (!names_no_host(&view, to)) {
-		if (!in_subnet(m, to) && view.msg.kind == ARP_ND_NONE)
+		if (!macrewrite_in_subnet(m, to) && view.msg.kind == ARP_ND_NONE)
 			return REASON_NO_BINDING; /* nobody could tell there whose it is */
 		if (ipaddr_to_mac(&frame->peer, &known) || host_of(m, to, &known, &plain))
 			host = known;
@@ -463,7 +469,7 @@ static enum reason destination(const struct macrewrite *m, const struct macrewri
 		ends->dst = ipaddr_group_mac(to);
 		return REASON_NONE;
 	}
-	if (is_broadcast(m, to)) {
+	if (macrewrite_is_broadcast(m, to)) {
 		ends->dst = broadcast;
 		return REASON_NONE;
 	}

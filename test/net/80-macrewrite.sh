@@ -156,24 +156,33 @@ check "trace says why" equal "$(ctl hostA -j trace port vm1 "ffffffffffff$(mac v
 
 # ---- groups, and how far they go ----
 
-heard() { # GUEST GROUP TTL EXPECTED-COUNT-OF-GUESTS...
-	local from=$1 group=$2 ttl=$3 guest expected got=''
+heard() { # GUEST GROUP TTL WHO...
+	local from=$1 group=$2 ttl=$3 guest expected got='' own
 	shift 3
 	expected=$*
-	for guest in vm2 vm3 vm4 vm5; do
-		background "$guest" "$PYTHON" "$tool" listen "$group" 5002 "$(v4 "$guest")" >"$LAB/heard-$guest"
+	for guest in vm2 vm3 vm4 vm5 plain; do
+		[ "$guest" = plain ] && own=10.1.2.200 || own=$(v4 "$guest")
+		background "$guest" "$PYTHON" "$tool" listen "$group" 5002 "$own" >"$LAB/heard-$guest"
 		wait_until 10 grep -q ready "$LAB/heard-$guest"
 	done
 	on "$from" "$PYTHON" "$tool" send "$group" 5002 "$ttl" "$(v4 "$from")"
 	sleep 0.3
-	for guest in vm2 vm3 vm4 vm5; do
+	for guest in vm2 vm3 vm4 vm5 plain; do
 		grep -q heard "$LAB/heard-$guest" && got="$got $guest"
 	done
 	equal "${got# }" "$expected"
 }
-check "a group with a TTL of 1 stays in the subnet" heard vm1 239.1.2.3 1 vm3 vm5
-check "one with more reaches no subnet that is closed" heard vm1 239.1.2.3 8 vm3 vm5
-check "a broadcast stays in the subnet" heard vm1 255.255.255.255 64 vm3 vm5
+# A veth takes up every group; one that filters, as most interfaces do, none of a farm's.
+on plain tc qdisc add dev eth0 clsact
+on plain tc filter add dev eth0 ingress protocol all bpf da bytecode '4,40 0 0 0,21 0 1 852,6 0 0 2,6 0 0 4294967295'
+capture wire wire "$LAB/groups.pcap" "udp port 5002"
+check "a group with a TTL of 1 stays in the subnet" heard vm1 239.1.2.3 1 vm3 vm5 plain
+check "one with more reaches no subnet that is closed" heard vm1 239.1.2.3 8 vm3 vm5 plain
+check "a broadcast stays in the subnet" heard vm1 255.255.255.255 64 vm3 vm5 plain
+check "another subnet's reach no plain host of this one" heard vm2 239.1.2.3 1 vm2 vm4
+capture_end "$LAB_LAST"
+check "plain hosts get a copy of their own" equal "$(fields "$LAB/groups.pcap" "udp" eth.dst | sort -u | tr '\n' ' ')" \
+	"$(printf '%s\n' "$(host_mac plain)" 03:54:00:01:00:00 03:54:00:01:00:02 03:54:00:01:00:03 | sort | tr '\n' ' ')"
 
 # ---- the end ----
 

@@ -222,8 +222,10 @@ static void fm_push(unsigned at, unsigned subnet, struct frame *frame, const str
 		frame_free(frame);
 		return;
 	}
-	if (mac_is_group(&eth.dst))
+	if (mac_is_group(&eth.dst)) {
 		macrewrite_note_question(m, frame);
+		macrewrite_to_plain(m, frame);
+	}
 	FM_CHECK(frame_writable(frame));
 	memcpy(frame->data, &eth, sizeof(eth));
 	fm_put(at, frame);

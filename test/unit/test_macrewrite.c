@@ -362,6 +362,91 @@ static void test_backwards(void **state)
 	fm_end();
 }
 
+/* How many frames guest 0 causes on the wire by what was crafted, and how many of them are for
+ * the plain host alone. */
+static unsigned sends(unsigned *plain)
+{
+	static const struct ipaddr everybody;
+	struct frame *frame = frame_alloc(fm.pool, c.len);
+	unsigned count = 0;
+
+	assert_non_null(frame);
+	memcpy(frame->data, c.b, c.len);
+	frame->len = (uint32_t)c.len;
+	fm_push(0, 0, frame, &everybody);
+	for (*plain = 0; fm.head != fm.tail; fm.head++, count++) {
+		frame = fm.wire[fm.head % FM_WIRE];
+		*plain += memcmp(frame->data, &fm.host[FM_PLAIN].mac, MAC_LEN) == 0;
+		assert_memory_equal(frame->data + MAC_LEN, &fm.host[0].mac, MAC_LEN);
+		frame_free(frame);
+	}
+	return count;
+}
+
+/* Who does not run this software gets what is for all or a group by himself, if he was heard,
+ * and nothing that tells of guests' MACs. */
+static void test_plain_groups(void **state)
+{
+	static const struct {
+		const char *src, *dst;
+		unsigned ttl, plain;
+	} cases[] = {
+	    {"10.1.2.1", "239.1.2.3", 1, 1},  {"10.1.2.1", "239.1.2.3", 9, 1},
+	    {"10.1.2.1", "224.0.0.5", 1, 1},  {"10.1.2.1", "255.255.255.255", 9, 1},
+	    {"10.1.2.1", "10.1.2.255", 9, 1}, {"0.0.0.0", "255.255.255.255", 9, 0},
+	    {"fd02::1", "ff02::5", 0, 1},     {"fd02::1", "ff05::5", 0, 1},
+	    {"fe80::1", "ff02::5", 0, 0},     {"10.1.2.1", "10.1.2.9", 9, 0},
+	};
+	struct ipaddr from, asked;
+	struct frame *frame;
+	unsigned plain;
+
+	(void)state;
+	fm_begin();
+	for (unsigned heard = 0; heard < 2; heard++) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			bool v6 = strchr(cases[i].src, ':');
+
+			begin("01:00:5e:00:00:05", v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+			if (v6) {
+				ip6(cases[i].src, cases[i].dst, 253);
+				craft_fill(&c, 0, 24);
+			} else {
+				ip4(cases[i].src, cases[i].dst, cases[i].ttl);
+			}
+			if (sends(&plain) != 1 + heard * cases[i].plain ||
+			    plain != heard * cases[i].plain)
+				fail_msg("%s to %s", cases[i].src, cases[i].dst);
+		}
+		fm_talk(FM_GUESTS, 0, false);
+	}
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct arp_nd msg;
+
+		from = fm_addr(0, v6);
+		asked = fm_addr(3, v6);
+		arp_nd_ask(&msg, &fm.guest[0].mac, &from, &asked, NULL);
+		frame = arp_nd_build(fm.pool, &msg);
+		c.len = frame->len;
+		memcpy(c.b, frame->data, frame->len);
+		frame_free(frame);
+		assert_int_equal(sends(&plain), 1);
+		assert_int_equal(plain, 0);
+	}
+	/* One that is silent for long is none any more. */
+	fm.now += NEIGHBOUR_UNUSED_MS;
+	begin("01:00:5e:00:00:05", ETHERTYPE_IPV4);
+	ip4("10.1.2.1", "239.1.2.3", 1);
+	assert_int_equal(sends(&plain), 1);
+	/* Of many those stay that were heard last. */
+	for (unsigned i = 0; i < 3 * MACREWRITE_PLAIN; i++) {
+		fm.now++;
+		macrewrite_note_plain(&fm.host[0].m[0], &(struct mac){{2, 7, 0, 0, 0, (uint8_t)i}});
+	}
+	assert_int_equal(sends(&plain), 1 + MACREWRITE_PLAIN);
+	fm_end();
+}
+
 static enum reason hears(unsigned who, const char *src, const char *dst)
 {
 	struct frame *frame;
@@ -437,7 +522,7 @@ int main(void)
 	    cmocka_unit_test(test_filter), cmocka_unit_test(test_push),
 	    cmocka_unit_test(test_veil),   cmocka_unit_test(test_backwards),
 	    cmocka_unit_test(test_guard),  cmocka_unit_test(test_everybody_reaches_everybody),
-	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_random), cmocka_unit_test(test_plain_groups),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
