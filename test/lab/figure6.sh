@@ -322,7 +322,7 @@ lab_in() {
 	esac
 }
 guest() {
-	[ \$# -gt 0 ] || { echo "guest NAME [COMMAND]; guests: $GUESTS alphaA2" >&2; return 2; }
+	[ \$# -gt 0 ] || { echo "guest NAME [COMMAND]; guests: $GUESTS gammaA alphaA2" >&2; return 2; }
 	lab_in "\$1" '' "\${@:2}"
 }
 host() {
