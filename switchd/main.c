@@ -286,7 +286,7 @@ static int take_over(struct switchd *sw, struct heritage *heritage, struct desir
 		return ret;
 	/* From here on the predecessor may have to go on with all that is touched. */
 	sw->port_host.succeeded = sw->encap_host.handed_over = true;
-	return takeover_go(&heritage->takeover, sw->inherit, err);
+	return takeover_go(&heritage->takeover, sw->inherit, heritage->saved, err);
 }
 
 static int open_control(struct switchd *sw, struct heritage *heritage, const char *path,

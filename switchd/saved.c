@@ -130,8 +130,10 @@ static json_t *next_connection(struct saved_walk *walk, const struct switchd *sw
 
 	while (!json && !end) {
 		if (conns_list(sw->conns, -1, sw->now, &walk->connection, &info, 1, SIZE_MAX,
-			       &end) == 1)
-			json = saved_connection_json(sw, &info);
+			       &end) != 1)
+			continue;
+		conns_told(sw->conns, walk->connection);
+		json = saved_connection_json(sw, &info);
 	}
 	return json;
 }
@@ -240,6 +242,8 @@ struct saved {
 	size_t count, room;
 	struct saved_connections *connections;
 	struct saved_neighbours *neighbours;
+	struct saved_connections *late; /* that are told of again, or that began since */
+	uint64_t late_then;
 	struct names *texts;
 	char **all_texts;
 	size_t text_count;
@@ -274,6 +278,7 @@ void saved_destroy(struct saved *saved)
 	json_decref(saved->states);
 	saved_connections_destroy(saved->connections);
 	saved_neighbours_destroy(saved->neighbours);
+	saved_connections_destroy(saved->late);
 	free(saved->entries);
 	free(saved);
 }
@@ -389,9 +394,10 @@ static const char *owner_of(const json_t *json)
 	return json_is_string(owner) ? config_owner(json_string_value(owner)) : NULL;
 }
 
-static int take_connection(struct saved *saved, const json_t *json, struct err *err)
+static int take_connection(struct saved *saved, struct saved_connections **connections,
+			   const json_t *json, struct err *err)
 {
-	const char *wrong = saved_connection_take(saved, &saved->connections, json);
+	const char *wrong = saved_connection_take(saved, connections, json);
 
 	if (!wrong)
 		return 0;
@@ -448,7 +454,7 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 	if (json_object_get(json, "fdb"))
 		return take_entry(saved, json, err);
 	if (json_object_get(json, "connection"))
-		return take_connection(saved, json, err);
+		return take_connection(saved, &saved->connections, json, err);
 	if (json_object_get(json, "neighbour") || json_object_get(json, "binding"))
 		return take_neighbour(saved, json, err);
 	if (json_object_get(json, "relay"))
@@ -461,6 +467,19 @@ int saved_take(struct saved *saved, const json_t *json, struct err *err)
 	if (json_array_append(saved->objects, (json_t *)(uintptr_t)json) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	return 0;
+}
+
+json_t *saved_late(const struct switchd *sw, const struct conn_info *info)
+{
+	return saved_connection_json(sw, info);
+}
+
+int saved_take_late(struct saved *saved, const json_t *json, uint64_t now, struct err *err)
+{
+	if (!json_object_get(json, "connection"))
+		return fail(err, "no connection");
+	saved->late_then = now;
+	return take_connection(saved, &saved->late, json, err);
 }
 
 static int take_lines(struct saved *saved, struct ctl_buffer *buffer, struct err *err)
@@ -638,7 +657,11 @@ void saved_relays(const struct saved *saved, struct switchd *sw)
 
 size_t saved_connections(struct saved *saved, struct switchd *sw)
 {
-	return saved_connections_restore(saved->connections, sw, saved->then);
+	size_t before = conns_count(sw->conns);
+
+	(void)saved_connections_restore(saved->connections, sw, saved->then, false);
+	(void)saved_connections_restore(saved->late, sw, saved->late_then, true);
+	return conns_count(sw->conns) - before;
 }
 
 size_t saved_neighbours(struct saved *saved, struct switchd *sw)

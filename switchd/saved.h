@@ -66,6 +66,10 @@ void saved_destroy(struct saved *saved);
 /* Takes in one object, which is checked; 0 or -EINVAL with a message. */
 int saved_take(struct saved *saved, const json_t *json, struct err *err);
 
+/* Takes in a connection of which was told once more, later; it takes the place of what was told
+ * before. */
+int saved_take_late(struct saved *saved, const json_t *json, uint64_t now, struct err *err);
+
 /* Takes in a whole file from its beginning. 0, also for an empty one; negative errno. */
 int saved_read(struct saved *saved, int fd, struct err *err);
 
@@ -75,6 +79,11 @@ void saved_states(const struct saved *saved, struct inherit *inherit);
 /* Adds what was made by others than the file, and checks the whole. 0, or negative
  * errno with `desired` as it was. */
 int saved_objects(const struct saved *saved, struct desired *desired, struct err *err);
+
+struct conn_info;
+
+/* What saved_take_late() takes; NULL if it has no place any more, or no memory. */
+json_t *saved_late(const struct switchd *sw, const struct conn_info *info);
 
 /* Fills the FDB of a switch that has its segments and ports: with what is still
  * true there. Returns how many entries came in. */

@@ -315,7 +315,7 @@ static int oldest_first(const void *a, const void *b)
 }
 
 size_t saved_connections_restore(struct saved_connections *connections, struct switchd *sw,
-				 uint64_t then)
+				 uint64_t then, bool anew)
 {
 	const uint64_t since = sw->now - then;
 	size_t count = 0;
@@ -340,7 +340,7 @@ size_t saved_connections_restore(struct saved_connections *connections, struct s
 		info.from = from->number;
 		info.to = to->number;
 		info.timeout_ms -= (uint32_t)since;
-		count += conns_restore(sw->conns, &info, &grant, sw->now);
+		count += conns_restore(sw->conns, &info, &grant, anew, sw->now);
 	}
 	return count;
 }

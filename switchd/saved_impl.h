@@ -66,8 +66,9 @@ json_t *saved_connection_json(const struct switchd *sw, const struct conn_info *
 const char *saved_connection_take(struct saved *saved, struct saved_connections **connections,
 				  const json_t *json);
 
-/* Puts back those whose rules are in force, as of `then`. How many. */
+/* Puts back those whose rules are in force, as of `then`; `anew`: instead of those that are
+ * there. How many. */
 size_t saved_connections_restore(struct saved_connections *connections, struct switchd *sw,
-				 uint64_t then);
+				 uint64_t then, bool anew);
 
 #endif

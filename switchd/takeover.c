@@ -14,120 +14,27 @@
 #include "lib/names.h"
 #include "switchd/accelerate.h"
 #include "switchd/egress.h"
+#include "switchd/policy/conn.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
 #include "switchd/segment.h"
 #include "switchd/sieve.h"
+#include "switchd/takeover_channel.h"
 #include "switchd/uplink.h"
 
 LOG_MODULE("takeover");
 
 #define PATIENCE  10.	     /* seconds for which a successor may be silent before "go" */
 #define CHUNK	  100	     /* items at a time */
-#define PIECE	  16384u     /* bytes of a state in one message */
 #define SEND_BUF  (64 << 10) /* so bounds the descriptors that are under way at once */
 #define ANSWER_S  20	     /* how long a predecessor may be silent after "go" */
 #define STATE_MAX (4u << 20) /* bytes of JSON */
 #define EPOLLS	  1024	     /* where libev's instance is looked for */
+#define LATE_MS	  500u	     /* for which late connections are told of */
 
-/* ---- the channel ---- */
-
-struct message {
-	char text[PIECE + 1];
-	size_t len;
-	int fd[PORT_HERITAGE_FDS];
-	unsigned fds;
-};
-
-static void set_timeout(int channel, int option, uint64_t ms)
-{
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000};
-
-	(void)setsockopt(channel, SOL_SOCKET, option, &tv, sizeof(tv)); /* @syscall setsockopt */
-}
-
-static bool says(const struct message *message, const char *word)
-{
-	return message->len == strlen(word) && memcmp(message->text, word, message->len) == 0;
-}
-
-/* The next message. Its length; 0: the other end is closed; or negative errno.
- * @syscall recvmsg */
-static ssize_t receive(int channel, struct message *message, int flags)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(message->fd))];
-	} control;
-	struct iovec iov = {.iov_base = message->text, .iov_len = PIECE};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	bool reset = false;
-	ssize_t n;
-
-	message->fds = 0;
-	for (;;) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		n = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC | flags);
-		/* That it was closed with words unread is told before its last words. */
-		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
-			break;
-		reset |= errno == ECONNRESET;
-	}
-	if (n < 0)
-		return errno == ECONNRESET ? 0 : -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		size_t bytes = c->cmsg_len - CMSG_LEN(0);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		    bytes > sizeof(message->fd))
-			continue;
-		memcpy(message->fd, CMSG_DATA(c), bytes);
-		message->fds = (unsigned)(bytes / sizeof(int));
-	}
-	message->len = (size_t)n;
-	message->text[n] = '\0';
-	return n;
-}
-
-static void close_descriptors(struct message *message)
-{
-	for (unsigned i = 0; i < message->fds; i++)
-		close(message->fd[i]);
-	message->fds = 0;
-}
-
-/* 0 or negative errno. @syscall sendmsg */
-static int say(int channel, const char *text, size_t len, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(PORT_HERITAGE_FDS * sizeof(int))];
-	} control = {.space = {0}};
-	struct iovec iov = {.iov_base = (char *)(uintptr_t)text, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (count) {
-		struct cmsghdr *cmsg = (struct cmsghdr *)&control;
-
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
-	}
-	do
-		n = sendmsg(channel, &msg, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
-static int say_word(int channel, const char *word)
-{
-	return say(channel, word, strlen(word), NULL, 0);
-}
+#define LATE_BEGIN "{\"connections\":["
+#define LATE_END   "],\"now\":%llu}"
+#define LATE_ROOM  64u /* for both */
 
 /* ---- the predecessor, while it forwards ---- */
 
@@ -141,6 +48,7 @@ struct handover {
 	bool generating; /* the connection still has it */
 	bool told;	 /* all of it */
 	bool go;
+	bool late;	     /* the successor wants to hear of late connections */
 	uint64_t until;	     /* when it goes on by itself */
 	struct names *ports; /* that were passed, by the names under which they were */
 };
@@ -164,6 +72,7 @@ static void end(struct handover *handover)
 	}
 	if (sw->handover == handover)
 		sw->handover = NULL;
+	conns_unwatch(sw->conns);
 	if (handover->generating)
 		return;
 	names_destroy(handover->ports);
@@ -173,21 +82,21 @@ static void end(struct handover *handover)
 static void on_channel(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct handover *handover = io->data;
-	struct message message, more = {.fds = 0};
-	ssize_t n = receive(handover->channel, &message, MSG_DONTWAIT);
+	struct channel_message message, more = {.fds = 0};
+	ssize_t n = channel_receive(handover->channel, &message, MSG_DONTWAIT);
 
 	(void)events;
-	close_descriptors(&message);
+	message_close(&message);
 	if (n == -EAGAIN)
 		return;
-	if (n > 0 && says(&message, TAKEOVER_GO) && handover->told &&
-	    receive(handover->channel, &more, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN) {
+	if (n > 0 && message_says(&message, TAKEOVER_GO) && handover->told &&
+	    channel_receive(handover->channel, &more, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN) {
 		handover->go = true;
 		stop_watching(handover);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	close_descriptors(&more);
+	message_close(&more);
 	log_info("process %d does not take over after all: going on", (int)handover->pid);
 	end(handover);
 }
@@ -205,10 +114,11 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
 /* From now on "go" counts: said before, it was said without knowing to what. */
 static void told_all(struct handover *handover, struct ctl_conn *conn)
 {
-	struct message message;
+	struct channel_message message;
 
-	handover->told = receive(handover->channel, &message, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN;
-	close_descriptors(&message);
+	handover->told =
+	    channel_receive(handover->channel, &message, MSG_DONTWAIT | MSG_PEEK) == -EAGAIN;
+	message_close(&message);
 	if (!handover->told)
 		ctl_fail(conn, "the channel was spoken on, or closed, too soon");
 }
@@ -288,6 +198,8 @@ void takeover_serve(struct switchd *sw, struct ctl_conn *conn, json_t *args, int
 		ctl_fail(conn, "out of memory");
 		return;
 	}
+	/* Without memory for it, connections that begin late are not told of. */
+	handover->late = json_is_true(json_object_get(args, "late")) && conns_watch(sw->conns) == 0;
 	ev_io_start(sw->loop, &handover->io);
 	ev_timer_start(sw->loop, &handover->patience);
 	sw->handover = handover;
@@ -304,8 +216,8 @@ static int pass(const struct handover *handover, const char *text, size_t len, c
 
 	if (now >= handover->until)
 		return -ETIMEDOUT;
-	set_timeout(handover->channel, SO_SNDTIMEO, handover->until - now);
-	return say(handover->channel, text, len, fds, count);
+	channel_set_timeout(handover->channel, SO_SNDTIMEO, handover->until - now);
+	return channel_say(handover->channel, text, len, fds, count);
 }
 
 static int pass_object(const struct handover *handover, json_t *object, const int *fds,
@@ -329,8 +241,9 @@ static int pass_heritage(struct handover *handover, const char *name,
 					(int)heritage->count, "state", (json_int_t)len),
 			      heritage->fd, heritage->count);
 
-	for (size_t at = 0; ret == 0 && at < len; at += PIECE)
-		ret = pass(handover, state + at, len - at < PIECE ? len - at : PIECE, NULL, 0);
+	for (size_t at = 0; ret == 0 && at < len; at += CHANNEL_PIECE)
+		ret = pass(handover, state + at,
+			   len - at < CHANNEL_PIECE ? len - at : CHANNEL_PIECE, NULL, 0);
 	free(state);
 	return ret;
 }
@@ -354,6 +267,76 @@ static int pass_port(struct handover *handover, struct port *port)
 	return ret;
 }
 
+/* One message of connections that are told of late, as long as it may be. */
+struct late {
+	char text[CHANNEL_PIECE];
+	size_t len; /* 0: none yet */
+	unsigned count;
+};
+
+static int pass_late_message(const struct handover *handover, struct late *late)
+{
+	int n;
+
+	if (late->len == 0)
+		return 0;
+	n = snprintf(late->text + late->len, sizeof(late->text) - late->len, LATE_END,
+		     (unsigned long long)handover->sw->now);
+	late->len += (size_t)n;
+	n = pass(handover, late->text, late->len, NULL, 0);
+	late->len = 0;
+	return n;
+}
+
+/* Takes the object. */
+static int pass_late_one(const struct handover *handover, struct late *late, json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	const size_t len = text ? strlen(text) : 0;
+	const size_t room = sizeof(late->text) - LATE_ROOM;
+	int ret = 0;
+
+	if (len > 0 && late->len + len > room)
+		ret = pass_late_message(handover, late);
+	/* One that does not fit into any message has a rule of thousands of characters. */
+	if (ret == 0 && len > 0 && len <= room) {
+		late->len +=
+		    (size_t)snprintf(late->text + late->len, sizeof(late->text) - late->len, "%s%s",
+				     late->len ? "," : LATE_BEGIN, text);
+		late->count++;
+	}
+	free(text);
+	json_decref(json);
+	return ret;
+}
+
+/*
+ * Those that began after they could be told of, while this process went on forwarding: established
+ * ones first, and no more than there is a moment for, since guests wait.
+ */
+static int pass_late(const struct handover *handover)
+{
+	const struct switchd *sw = handover->sw;
+	const uint64_t enough = clock_ms() + LATE_MS;
+	struct late *late = calloc(1, sizeof(*late));
+	int ret = late ? 0 : -ENOMEM;
+
+	for (int established = 1; ret == 0 && established >= 0; established--) {
+		struct conn_info info;
+		uint32_t cursor = 0;
+
+		while (ret == 0 && clock_ms() < enough &&
+		       conns_late(sw->conns, established, sw->now, &cursor, &info))
+			ret = pass_late_one(handover, late, saved_late(sw, &info));
+	}
+	if (ret == 0)
+		ret = pass_late_message(handover, late);
+	if (ret == 0 && late->count)
+		log_debug("%u connections are told of late", late->count);
+	free(late);
+	return ret;
+}
+
 static int pass_all(struct handover *handover)
 {
 	struct switchd *sw = handover->sw;
@@ -365,13 +348,15 @@ static int pass_all(struct handover *handover)
 		if (sw->port_by_number[i])
 			ret = pass_port(handover, sw->port_by_number[i]);
 	}
+	if (ret == 0 && handover->late)
+		ret = pass_late(handover);
 	return ret ? ret : pass_object(handover, json_pack("{s:b}", "end", 1), NULL, 0);
 }
 
 /* Until the successor serves. 0 or negative errno. */
 static int wait_for_serving(struct handover *handover)
 {
-	struct message message;
+	struct channel_message message;
 
 	for (;;) {
 		uint64_t now = clock_ms();
@@ -380,12 +365,12 @@ static int wait_for_serving(struct handover *handover)
 
 		if (now >= handover->until)
 			return -ETIMEDOUT;
-		set_timeout(handover->channel, SO_RCVTIMEO, handover->until - now);
-		n = receive(handover->channel, &message, 0);
-		close_descriptors(&message);
+		channel_set_timeout(handover->channel, SO_RCVTIMEO, handover->until - now);
+		n = channel_receive(handover->channel, &message, 0);
+		message_close(&message);
 		if (n <= 0)
 			return n == 0 ? -EPIPE : n == -EAGAIN ? -ETIMEDOUT : (int)n;
-		if (says(&message, TAKEOVER_SERVING))
+		if (message_says(&message, TAKEOVER_SERVING))
 			return 0;
 		if (strncmp(message.text, TAKEOVER_LEFT, strlen(TAKEOVER_LEFT)) != 0)
 			return -EPROTO;
@@ -439,8 +424,8 @@ int takeover_hand_over(struct switchd *sw)
 	if (ret < 0) {
 		log_info("process %d does not take over after all (%s): going on",
 			 (int)handover->pid, ret == -EPIPE ? "it has gone" : strerror(-ret));
-		set_timeout(handover->channel, SO_SNDTIMEO, 1);
-		(void)say_word(handover->channel, TAKEOVER_MINE);
+		channel_set_timeout(handover->channel, SO_SNDTIMEO, 1);
+		(void)channel_say_word(handover->channel, TAKEOVER_MINE);
 		end(handover);
 		go_on(sw);
 		return -1;
@@ -507,8 +492,9 @@ int takeover_ask(struct takeover *takeover, const char *path, struct saved *save
 		goto out;
 	}
 	takeover->channel = pair[0];
-	ret = ctl_client_send(client, "takeover", json_pack("{s:i}", "version", SAVED_VERSION),
-			      pair[1], &why);
+	ret = ctl_client_send(client, "takeover",
+			      json_pack("{s:i, s:b}", "version", SAVED_VERSION, "late", 1), pair[1],
+			      &why);
 	close(pair[1]);
 	if (ret == 0)
 		ret = 1;
@@ -528,8 +514,8 @@ out:
 	return ret;
 }
 
-/* The bytes that follow a message, as JSON; NULL with *n: see receive(). */
-static json_t *receive_state(int channel, size_t len, struct message *message, ssize_t *n)
+/* The bytes that follow a message, as JSON; NULL with *n: see channel_receive(). */
+static json_t *receive_state(int channel, size_t len, struct channel_message *message, ssize_t *n)
 {
 	char *text = malloc(len);
 	size_t have = 0;
@@ -537,8 +523,8 @@ static json_t *receive_state(int channel, size_t len, struct message *message, s
 
 	*n = text ? 1 : -ENOMEM;
 	while (*n > 0 && have < len) {
-		*n = receive(channel, message, 0);
-		close_descriptors(message);
+		*n = channel_receive(channel, message, 0);
+		message_close(message);
 		if (*n > 0 && (size_t)*n > len - have)
 			*n = -EPROTO;
 		if (*n <= 0)
@@ -555,9 +541,9 @@ static json_t *receive_state(int channel, size_t len, struct message *message, s
 	return state;
 }
 
-/* Takes the descriptors of a message, and what belongs to them. See receive(). */
+/* Takes the descriptors of a message, and what belongs to them. See channel_receive(). */
 static ssize_t take_port(const struct takeover *takeover, const json_t *object,
-			 struct message *message, struct inherit *inherit)
+			 struct channel_message *message, struct inherit *inherit)
 {
 	const char *name = json_string_value(json_object_get(object, "port"));
 	json_int_t len = json_integer_value(json_object_get(object, "state"));
@@ -566,7 +552,7 @@ static ssize_t take_port(const struct takeover *takeover, const json_t *object,
 
 	if (json_integer_value(json_object_get(object, "fds")) != message->fds || len < 0 ||
 	    len > (json_int_t)STATE_MAX) {
-		close_descriptors(message);
+		message_close(message);
 		return -EPROTO;
 	}
 	for (unsigned i = 0; i < message->fds; i++) {
@@ -585,19 +571,40 @@ static ssize_t take_port(const struct takeover *takeover, const json_t *object,
 	return n;
 }
 
-/* One message with what belongs to it: as receive(), but 1 at the end of all. */
-static ssize_t take_message(struct takeover *takeover, struct inherit *inherit, bool *last)
+static ssize_t take_late(const json_t *object, struct saved *saved)
 {
-	struct message message;
-	ssize_t n = receive(takeover->channel, &message, 0);
+	const json_t *now = json_object_get(object, "now"), *json;
+	struct err err;
+	size_t i;
+
+	if (!json_is_integer(now) || json_integer_value(now) < 0)
+		return -EPROTO;
+	json_array_foreach(json_object_get(object, "connections"), i, json)
+	{
+		int ret = saved_take_late(saved, json, (uint64_t)json_integer_value(now), &err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 1;
+}
+
+/* One message with what belongs to it: as channel_receive(), but 1 at the end of all. */
+static ssize_t take_message(struct takeover *takeover, struct inherit *inherit, struct saved *saved,
+			    bool *last)
+{
+	struct channel_message message;
+	ssize_t n = channel_receive(takeover->channel, &message, 0);
 	json_t *object = n > 0 ? json_loadb(message.text, message.len, 0, NULL) : NULL;
 
 	if (n <= 0)
 		return n;
-	if (says(&message, TAKEOVER_MINE)) {
+	if (message_says(&message, TAKEOVER_MINE)) {
 		n = -ECANCELED;
 	} else if (json_is_string(json_object_get(object, "port"))) {
 		n = take_port(takeover, object, &message, inherit);
+	} else if (json_is_array(json_object_get(object, "connections"))) {
+		n = take_late(object, saved);
 	} else if (json_is_true(json_object_get(object, "control")) && message.fds == 1 &&
 		   takeover->control < 0) {
 		takeover->control = message.fd[0];
@@ -607,7 +614,7 @@ static ssize_t take_message(struct takeover *takeover, struct inherit *inherit, 
 	} else {
 		n = -EPROTO;
 	}
-	close_descriptors(&message);
+	message_close(&message);
 	json_decref(object);
 	return n;
 }
@@ -619,17 +626,18 @@ static int gone(struct takeover *takeover)
 	return 0;
 }
 
-int takeover_go(struct takeover *takeover, struct inherit *inherit, struct err *err)
+int takeover_go(struct takeover *takeover, struct inherit *inherit, struct saved *saved,
+		struct err *err)
 {
 	bool last = false;
-	int ret = say_word(takeover->channel, TAKEOVER_GO);
+	int ret = channel_say_word(takeover->channel, TAKEOVER_GO);
 
 	if (ret < 0)
 		return err_set(err, -ret, "the predecessor has given up waiting: %s",
 			       strerror(-ret));
-	set_timeout(takeover->channel, SO_RCVTIMEO, ANSWER_S * 1000u);
+	channel_set_timeout(takeover->channel, SO_RCVTIMEO, ANSWER_S * 1000u);
 	while (!last) {
-		ssize_t n = take_message(takeover, inherit, &last);
+		ssize_t n = take_message(takeover, inherit, saved, &last);
 
 		if (n == 0)
 			return gone(takeover);
@@ -645,25 +653,25 @@ static void say_left(void *arg, const char *name)
 	char text[sizeof(TAKEOVER_LEFT) + INHERIT_NAME_MAX];
 	int n = snprintf(text, sizeof(text), TAKEOVER_LEFT "%s", name);
 
-	(void)say(*(int *)arg, text, (size_t)n, NULL, 0);
+	(void)channel_say(*(int *)arg, text, (size_t)n, NULL, 0);
 }
 
 int takeover_serving(struct takeover *takeover, const struct inherit *inherit, struct err *err)
 {
-	struct message message;
+	struct channel_message message;
 	ssize_t n;
 
 	if (takeover->gone)
 		return 0;
 	inherit_each_left(inherit, say_left, &takeover->channel);
-	(void)say_word(takeover->channel, TAKEOVER_SERVING);
+	(void)channel_say_word(takeover->channel, TAKEOVER_SERVING);
 	/* From now on only the predecessor knows which of the two it is, or its end. */
-	set_timeout(takeover->channel, SO_RCVTIMEO, 0);
-	n = receive(takeover->channel, &message, 0);
-	close_descriptors(&message);
+	channel_set_timeout(takeover->channel, SO_RCVTIMEO, 0);
+	n = channel_receive(takeover->channel, &message, 0);
+	message_close(&message);
 	if (n == 0)
 		return gone(takeover);
-	if (n > 0 && says(&message, TAKEOVER_YOURS))
+	if (n > 0 && message_says(&message, TAKEOVER_YOURS))
 		return 0;
 	return err_set(err, ECANCELED,
 		       "the predecessor goes on: this process was not ready in time");
@@ -683,13 +691,13 @@ static void predecessor_is_gone(struct switchd *sw)
 static void on_gone(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct takeover *takeover = io->data;
-	struct message message;
+	struct channel_message message;
 
 	(void)loop;
 	(void)events;
-	if (receive(takeover->channel, &message, MSG_DONTWAIT) == -EAGAIN)
+	if (channel_receive(takeover->channel, &message, MSG_DONTWAIT) == -EAGAIN)
 		return;
-	close_descriptors(&message);
+	message_close(&message);
 	takeover_close(takeover);
 	predecessor_is_gone(takeover->sw);
 }

@@ -12,6 +12,8 @@
  *
  *	{"control": true}	what it listens with for requests
  *	{"port": NAME, "fds": n, "state": bytes}	see inherit.h and port.h
+ *	{"connections": [...], "now": ms}	that began, or changed, after they were told of;
+ *			only to a successor that says "late": true in its request
  *	{"end": true}
  *
  * It keeps all of them. The successor makes everything ready but reads nothing. Then it
@@ -70,8 +72,10 @@ struct takeover {
  * and the predecessor goes on. */
 int takeover_ask(struct takeover *takeover, const char *path, struct saved *saved, struct err *err);
 
-/* Stops the predecessor and takes its descriptors. 0, also if it has died meanwhile. */
-int takeover_go(struct takeover *takeover, struct inherit *inherit, struct err *err);
+/* Stops the predecessor and takes its descriptors, and what it has to add to what is saved. 0,
+ * also if it has died meanwhile. */
+int takeover_go(struct takeover *takeover, struct inherit *inherit, struct saved *saved,
+		struct err *err);
 
 /* When all is ready, and inherit holds what nobody wanted. 0: this process serves, and
  * has to; else the predecessor does. */

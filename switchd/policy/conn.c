@@ -435,6 +435,29 @@ size_t conns_list(const struct conns *conns, int segment, uint64_t now, uint32_t
 	return count;
 }
 
+void conns_told(struct conns *conns, uint32_t cursor)
+{
+	if (conns->told)
+		conns->told[cursor] = (uint8_t)(conns->conn[cursor].state + 1);
+}
+
+bool conns_late(const struct conns *conns, bool established, uint64_t now, uint32_t *cursor,
+		struct conn_info *info)
+{
+	while (conns->told && *cursor < conns->conn_high) {
+		const uint32_t slot = ++*cursor;
+		const struct conn *conn = &conns->conn[slot];
+
+		if (!conn->kind || conns->told[slot] == conn->state + 1 ||
+		    conn_state_is_established((enum conn_state)conn->state) != established ||
+		    conn_has_aged(conn, now) || !is_wanted(conns, conn))
+			continue;
+		tell(conns, conn, now, info);
+		return true;
+	}
+	return false;
+}
+
 /* The state of its kind, and no other. */
 static bool state_fits(const struct conn_info *info)
 {
@@ -455,7 +478,7 @@ static bool state_fits(const struct conn_info *info)
 }
 
 bool conns_restore(struct conns *conns, const struct conn_info *info,
-		   const struct conn_grant *grant, uint64_t now)
+		   const struct conn_grant *grant, bool anew, uint64_t now)
 {
 	const struct flow_info flow = {
 	    .kind = info->kind,
@@ -465,7 +488,7 @@ bool conns_restore(struct conns *conns, const struct conn_info *info,
 	    .dst = info->dst,
 	};
 	const enum conn_state state = (enum conn_state)info->state;
-	struct conn *conn;
+	struct conn *conn, *former;
 	uint64_t key[6], age;
 
 	if (!state_fits(info) || info->from == info->to || info->timeout_ms == 0 ||
@@ -473,8 +496,11 @@ bool conns_restore(struct conns *conns, const struct conn_info *info,
 	    info->timeout_ms > conn_state_timeout(state))
 		return false;
 	make_key(key, &flow, info->from, info->to);
-	if (find(conns, key))
+	former = find(conns, key);
+	if (former && !anew)
 		return false;
+	if (former)
+		conn_store_del(conns, former);
 	age = conn_state_timeout(state) - info->timeout_ms;
 	conn =
 	    conn_store_add(conns, key, info->from, &info->where, state, now > age ? now - age : 0);
@@ -527,7 +553,7 @@ struct conns *conns_resize(struct conns *conns, const struct conn_limits *limits
 			grant.rule[k] = conn->rule[k];
 		}
 		if (is_wanted(conns, conn))
-			(void)conns_restore(resized, &info, &grant, now);
+			(void)conns_restore(resized, &info, &grant, false, now);
 	}
 	resized->counters.opened += conns->counters.opened;
 	resized->counters.expired += conns->counters.expired;

@@ -163,10 +163,23 @@ size_t conns_age(struct conns *conns, uint64_t now, size_t max);
 size_t conns_list(const struct conns *conns, int segment, uint64_t now, uint32_t *cursor,
 		  struct conn_info *out, size_t max, size_t slots, bool *end);
 
+/*
+ * For who copies the table while it changes: from now on it is noted of which connections was told,
+ * and in what state. conns_told() notes it of the one that conns_list() told last, one of them at
+ * a time. conns_late() then tells of the next one of which was not, or not in the state that it is
+ * in now, established ones or the others; false at the end. 0 or -ENOMEM, with which nothing is
+ * ever late.
+ */
+int conns_watch(struct conns *conns);
+void conns_unwatch(struct conns *conns);
+void conns_told(struct conns *conns, uint32_t cursor);
+bool conns_late(const struct conns *conns, bool established, uint64_t now, uint32_t *cursor,
+		struct conn_info *info);
+
 /* Puts a connection back that conns_list() told of some time ago; false: it is too old,
- * contradicts itself, or one with these ends is there. */
+ * contradicts itself, or one with these ends is there, unless that is to make way (`anew`). */
 bool conns_restore(struct conns *conns, const struct conn_info *info,
-		   const struct conn_grant *grant, uint64_t now);
+		   const struct conn_grant *grant, bool anew, uint64_t now);
 
 /* "syn_sent", "new", ... */
 const char *conn_state_name(enum conn_state state);

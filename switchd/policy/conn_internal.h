@@ -63,6 +63,7 @@ struct conns {
 	conn_keep_fn *keep;
 	void *keep_arg;
 	uint32_t swept;
+	uint8_t *told; /* by slot: 1 and the state in which it was told of; NULL: nobody asks */
 	uint32_t *in_segment; /* ends of connections in each, by its number */
 };
 

@@ -56,11 +56,25 @@ void conn_store_fini(struct conns *conns)
 
 	for (unsigned i = 0; i < CONN_RANKS; i++)
 		area_unmap(conns->rank[i], slots(conns), sizeof(*conns->rank[i]));
+	conns_unwatch(conns);
 	area_unmap(conns->in_segment, FDB_SEGMENTS_MAX, sizeof(*conns->in_segment));
 	area_unmap(conns->holder_bucket, buckets, sizeof(*conns->holder_bucket));
 	area_unmap(conns->conn_bucket, buckets, sizeof(*conns->conn_bucket));
 	area_unmap(conns->holder, slots(conns), sizeof(*conns->holder));
 	area_unmap(conns->conn, slots(conns), sizeof(*conns->conn));
+}
+
+int conns_watch(struct conns *conns)
+{
+	conns_unwatch(conns);
+	conns->told = area_map(slots(conns), sizeof(*conns->told));
+	return conns->told ? 0 : -ENOMEM;
+}
+
+void conns_unwatch(struct conns *conns)
+{
+	area_unmap(conns->told, slots(conns), sizeof(*conns->told));
+	conns->told = NULL;
 }
 
 static uint32_t slot_of(const struct conns *conns, const struct conn *conn)
@@ -331,6 +345,8 @@ void conn_store_del(struct conns *conns, struct conn *conn)
 		rule_unref(conn->rule[i]);
 	conns->in_segment[conn->key[0] >> 48]--;
 	conns->in_segment[(uint16_t)(conn->key[0] >> 32)]--;
+	if (conns->told)
+		conns->told[slot] = 0;
 	conn->kind = 0;
 	conn->rule[0] = conn->rule[1] = NULL;
 	conn->chain = conns->conn_free;

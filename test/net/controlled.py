@@ -6,6 +6,9 @@ controlled.py talk ADDRESS STOP-FILE       a TCP connection to port 8080: a line
                                            written to stdout when it is back, until the file is there
 controlled.py connects ADDRESS PORT [SECONDS]
                                            whether a TCP connection with an echo comes about
+controlled.py opens ADDRESS COUNT STOP-FILE
+                                           a connection each few milliseconds, until there are so
+                                           many; when the file is there, whether each has an echo
 controlled.py asks ADDRESS                 whether a UDP question is answered
 controlled.py refused ADDRESS PORT         whether a UDP question gets an ICMP error
 controlled.py bulk ADDRESS BYTES           so many bytes there and back, at once
@@ -70,6 +73,23 @@ def connects(address, port, patience=10):
         conn.sendall(b"hello")
         if conn.recv(5) != b"hello":
             sys.exit("something else comes back")
+
+
+def opens(address, count, stop):
+    conns = []
+    for n in range(int(count)):
+        conns.append(socket.create_connection((address, 8080), timeout=20))
+        time.sleep(0.003)
+    while not os.path.exists(stop):
+        time.sleep(0.02)
+    for n, conn in enumerate(conns):
+        conn.sendall(b"still there?")
+        try:
+            if conn.recv(12, socket.MSG_WAITALL) != b"still there?":
+                sys.exit(f"connection {n} of {count}: something else comes back")
+        except OSError as error:
+            sys.exit(f"connection {n} of {count}: {error}")
+    print("all go on", flush=True)
 
 
 def question(address, port):

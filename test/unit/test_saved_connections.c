@@ -219,6 +219,86 @@ static void not_without_their_rules(void **state)
 	switchd_fini(&two);
 }
 
+static void take_late(const struct switchd *from, bool established, struct saved *saved,
+		      unsigned count)
+{
+	struct conn_info info;
+	struct err err = {""};
+	uint32_t cursor = 0;
+
+	while (conns_late(from->conns, established, from->now, &cursor, &info)) {
+		json_t *json = saved_late(from, &info);
+
+		if (saved_take_late(saved, json, from->now, &err) < 0)
+			fail_msg("%s", err.text);
+		json_decref(json);
+		count--;
+	}
+	assert_int_equal(count, 0);
+}
+
+/* What was told of before it was there, or before it was what it is. */
+static void late_ones_come_back_too(void **state)
+{
+	static struct switchd one, two;
+	struct say later = {.family = 4,
+			    .protocol = IPPROTO_TCP,
+			    .src = 1,
+			    .dst = 2,
+			    .sport = 4000,
+			    .dport = 443,
+			    .flags = TCP_ACK,
+			    .window = 100,
+			    .scale = -1,
+			    .seq = 11,
+			    .ack = 51};
+	struct conn_info info[4];
+	struct saved *saved;
+	size_t count, established = 0;
+
+	(void)state;
+	make(&one, BEGIN WEB "," DNS END);
+	make(&two, BEGIN DNS "," WEB END);
+	fill(&one);
+	/* Nobody asked to hear of late ones. */
+	saved = hand_over(&one, &count);
+	take_late(&one, true, saved, 0);
+	saved_destroy(saved);
+
+	assert_int_equal(conns_watch(one.conns), 0);
+	saved = hand_over(&one, &count);
+	assert_int_equal(count, 3);
+	take_late(&one, true, saved, 0);
+	take_late(&one, false, saved, 0);
+	say(&one, later, NULL, false); /* that is established now */
+	one.now += 100;
+	later.sport++;
+	later.flags = TCP_SYN;
+	say(&one, later, NULL, false); /* that begins */
+	take_late(&one, true, saved, 1);
+	take_late(&one, false, saved, 1);
+	conns_unwatch(one.conns);
+	take_late(&one, false, saved, 0);
+
+	two.now = one.now + 500;
+	assert_int_equal(saved_connections(saved, &two), 4);
+	assert_int_equal(list(&two, info), 4);
+	for (unsigned i = 0; i < 4; i++) {
+		const uint32_t timeout = conn_state_timeout((enum conn_state)info[i].state);
+
+		if (info[i].state == TCP_STATE_ESTABLISHED) {
+			established++;
+			assert_int_equal(info[i].timeout_ms + 600, timeout);
+		} else if (info[i].src.port == 4001) {
+			assert_int_equal(info[i].timeout_ms + 500, timeout);
+		}
+	}
+	assert_int_equal(established, 1);
+	saved_destroy(saved);
+	switchd_fini(&one);
+	switchd_fini(&two);
+}
+
 #define GOOD                                                                                       \
 	"\"connection\": \"new\", \"kind\": 4, \"protocol\": 17, \"timeout\": 5, \"from\": \"a\"," \
 	"\"to\": \"b\", \"src\": \"10.0.0.1\", \"sport\": 1, \"dst\": \"10.0.0.2\", \"dport\": 2," \
@@ -285,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(they_come_back),
 	    cmocka_unit_test(not_without_their_rules),
+	    cmocka_unit_test(late_ones_come_back_too),
 	    cmocka_unit_test(bad_ones_are_refused),
 	};
 
