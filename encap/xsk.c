@@ -207,5 +207,7 @@ int xsk_flush(struct xsk *xsk)
 			return -errno;
 	} while (!xsk_is_idle(xsk) &&
 		 __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE) != before);
+	/* Not only when there are none left: what was used last is in the cache. */
+	reclaim(xsk);
 	return 0;
 }
