@@ -104,7 +104,8 @@ static void prepare(struct packet_message *message, unsigned head, const struct 
 	message->iov[n++] = (struct iovec){&message->vnet, sizeof(message->vnet)};
 	message->iov[n++] = (struct iovec){message->head, head};
 	message->iov[n++] = (struct iovec){frame->data + cut, frame->len - cut};
-	if (len < PACKET_FRAME_MIN)
+	/* Behind a superframe it would be cut and sent as payload. */
+	if (len < PACKET_FRAME_MIN && frame->offload.gso == FRAME_GSO_NONE)
 		message->iov[n++] = (struct iovec){zeros, PACKET_FRAME_MIN - len};
 	memset(hdr, 0, sizeof(*hdr));
 	hdr->msg_iov = message->iov;
