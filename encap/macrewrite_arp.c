@@ -515,6 +515,17 @@ static bool wait_for(struct macrewrite *m, struct frame *frame, const struct ipa
 	}
 }
 
+/* Whether a host that need not be told anything believes an address to be here that is known to
+ * be elsewhere. It may be right: a guest that has moved here and was not heard yet. */
+static bool may_have_come(const struct macrewrite *m, const struct macrewrite_view *view)
+{
+	struct neighbour_info info;
+
+	return view->msg.kind == ARP_ND_NONE && mac_equal(&view->packet.eth.dst, own_mac(m)) &&
+	       neighbours_info(m->link->bindings, m->number, &view->dst, now_of(m), &info) &&
+	       info.state != NEIGHBOUR_INCOMPLETE && !mac_is_zero(&info.where.host);
+}
+
 static void receive(struct macrewrite *m, struct frame *frame, const struct macrewrite_view *view)
 {
 	const struct mac *host = &view->packet.eth.src;
@@ -531,6 +542,8 @@ static void receive(struct macrewrite *m, struct frame *frame, const struct macr
 	}
 	if (reason == REASON_NONE)
 		reason = macrewrite_ends(m, view, &ends);
+	if (reason == REASON_NOT_HERE && may_have_come(m, view) && may_say(m))
+		ask_guests(m, &view->dst, NULL);
 	if (reason != REASON_NONE) {
 		drop(m, frame, reason);
 		return;

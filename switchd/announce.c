@@ -25,6 +25,32 @@ void announce_station(struct segment *segment, const struct mac *mac)
 		forward_announce(segment, frame);
 }
 
+/* Who was elsewhere until now is here, before it says anything. */
+static void take_in(struct segment *segment, const struct port *port)
+{
+	const struct fdb_where here = {.side = FDB_SIDE_LOCAL, .port = port->number};
+	struct segment_encap *hearer = segment->hearer;
+	struct switchd *sw = segment->sw;
+	const struct fdb_where *known = fdb_lookup(sw->fdb, segment->number, &port->mac, sw->now);
+	struct frame *frame;
+
+	if (known && known->side != FDB_SIDE_LOCAL)
+		(void)fdb_learn(sw->fdb, segment->number, &port->mac, &here, sw->now);
+	if (!hearer || !hearer->open)
+		return;
+	frame = announcement(sw, &port->mac);
+	if (frame)
+		(void)hearer->encap.ops->hear(&hearer->encap, frame, port->number, false);
+	frame_free(frame);
+}
+
+void announce_port(struct segment *segment, const struct port *port)
+{
+	if (port->conf->state != PORT_LOCKED)
+		take_in(segment, port);
+	announce_station(segment, &port->mac);
+}
+
 void announce_station_through(struct segment_encap *se, const struct ipaddr *to,
 			      const struct mac *mac)
 {

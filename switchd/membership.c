@@ -202,7 +202,7 @@ static void introduce(struct port *port, struct segment *segment)
 {
 	segment_update_merge(segment);
 	if (!mac_is_zero(&port->mac))
-		announce_station(segment, &port->mac);
+		announce_port(segment, port);
 }
 
 /* Goes from where it was (`former`, not listed any more) to where it is now. */

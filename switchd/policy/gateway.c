@@ -224,6 +224,24 @@ static bool make_junction(struct maker *maker, const struct junction_conf *conf)
 	return !here || make_routes(maker, conf);
 }
 
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct gateways *all = timer->data;
+
+	(void)events;
+	gateways_tick(all->sw);
+	if (!neighbours_are_asked(all->table))
+		ev_timer_stop(loop, timer);
+}
+
+void gateway_tick_soon(struct gateways *all)
+{
+	if (all->sw->loop && !ev_is_active(&all->tick)) {
+		ev_timer_set(&all->tick, GATEWAY_TICK, GATEWAY_TICK);
+		ev_timer_start(all->sw->loop, &all->tick);
+	}
+}
+
 static struct gateways *gateways_create(struct switchd *sw)
 {
 	struct gateways *all = calloc(1, sizeof(*all));
@@ -233,6 +251,8 @@ static struct gateways *gateways_create(struct switchd *sw)
 		return NULL;
 	hash_key_random(&key);
 	all->sw = sw;
+	ev_timer_init(&all->tick, on_tick, GATEWAY_TICK, GATEWAY_TICK);
+	all->tick.data = all;
 	all->table = neighbours_create(&key, NEIGHBOUR_CAPACITY, NEIGHBOUR_WAITING);
 	if (all->table)
 		return all;
@@ -330,6 +350,8 @@ void gateways_destroy(struct switchd *sw)
 {
 	if (!sw->gateways)
 		return;
+	if (sw->loop)
+		ev_timer_stop(sw->loop, &sw->gateways->tick);
 	neighbours_destroy(sw->gateways->table);
 	free(sw->gateways);
 	sw->gateways = NULL;

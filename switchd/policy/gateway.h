@@ -57,7 +57,8 @@ void gateway_segment_gone(struct segment *segment);
 void gateway_port_gone(struct port *port);
 void gateway_encap_gone(struct segment_encap *se);
 
-/* Asks again, and gives up; due about once a second. */
+/* Asks again, and gives up; due about once a second, and by itself more often while anything is
+ * being asked for, so that three tries take three seconds. */
 void gateways_tick(struct switchd *sw);
 
 /* The router MAC, if this host routes from or to the segment; else NULL. */

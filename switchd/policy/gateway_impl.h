@@ -54,11 +54,15 @@ struct gateways {
 	struct ipaddr link_local; /* of the router MAC */
 	struct neighbours *table;
 	struct bucket errors; /* to all */
+	ev_timer tick;	      /* while something is being asked for */
 };
 
 /* Errors a second to one port, or to all that are on the wires of a segment; and in all. */
 #define GATEWAY_ERRORS	   100u
 #define GATEWAY_ERRORS_ALL 1000u
+
+/* Seconds between two looks at what is being asked for. */
+#define GATEWAY_TICK 0.25
 
 /* On whose account a neighbour is asked for: a port's, or a side's. */
 uint64_t gateway_holder(const struct pass *p);
@@ -110,6 +114,9 @@ bool gateway_is_source_routed(const struct pass *p);
  * here had waited for a neighbour, and does not do so twice.
  */
 enum reason gateway_route_frame(struct pass *p, bool again);
+
+/* A question was asked, whose time runs. */
+void gateway_tick_soon(struct gateways *all);
 
 /* What waited can go on its way, or will not. Takes the frames. */
 void gateway_release(struct gateway_side *to, struct frame_batch *released, bool failed);

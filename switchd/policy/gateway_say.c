@@ -19,6 +19,7 @@ void gateway_ask(struct gateway_side *side, const struct ipaddr *addr, const str
 		return;
 	}
 	side->counters.asked++;
+	gateway_tick_soon(side->all);
 	/* Like what a local port sends, to everybody or to where the station is. Who cannot
 	 * get it now is asked again. */
 	(void)forward_out(&p);

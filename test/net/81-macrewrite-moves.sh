@@ -107,6 +107,21 @@ check "and after three questions they are dropped as no_binding" wait_until 8 en
 
 check "vm3 reaches vm7" reaches vm3 "$(v4 vm7)"
 check "so does the plain host" reaches plain "$(v4 vm7)"
+moves() { # GUEST FROM TO: without a word of its own
+	ctl "$2" port del "$1"
+	ctl "$3" port add "$1" type tap segment net2 ifname eth0 netns "$1" mac "$(mac "$1")"
+	lab_address "$1" "$(v4 "$1")/24" "$(v6 "$1")/64"
+}
+found() { # GUEST GUEST
+	on "$1" ping -q -n -c 1 -w 3 "$(v4 "$2")"
+}
+for way in "hostC hostA" "hostA hostC"; do
+	# shellcheck disable=SC2086 # two words
+	check "a silent guest moves: from ${way/ / to }" moves vm7 $way
+	for guest in vm3 vm5 plain; do
+		check "it is found by $guest" found "$guest" vm7
+	done
+done
 on vm7 ip addr del "$(v4 vm7)/24" dev eth0
 on vm5 ip addr add "$(v4 vm7)/24" dev eth0
 on vm5 "$PYTHON" "$tool" claim eth0 "$(v4 vm7)"

@@ -489,6 +489,26 @@ static void test_guard(void **state)
 	fm_end();
 }
 
+/* A guest that has come without a word is found by the first packet for it. */
+static void test_silent_move(void **state)
+{
+	struct frame *frame;
+
+	(void)state;
+	fm_begin();
+	fm_talk(1, 0, false); /* host 0 knows guest 1 at host 1, */
+	fm_talk(FM_GUESTS, 0, false);
+	fm.guest[1].host = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		frame = fm_packet(&fm.host[0].mac, &fm.host[FM_PLAIN].mac, FM_GUESTS, 1, false);
+		macrewrite_take(&fm.host[0].link, frame); /* but a third one knows better */
+		fm_run_wire();
+	}
+	assert_int_equal(fm.host[0].encap[0].stats.rx_drops[REASON_NOT_HERE], 1);
+	assert_int_equal(fm.guest[1].got[FM_GUESTS], 1);
+	fm_end();
+}
+
 static void test_everybody_reaches_everybody(void **state)
 {
 	(void)state;
@@ -518,11 +538,12 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_conf),   cmocka_unit_test(test_conflict),
-	    cmocka_unit_test(test_filter), cmocka_unit_test(test_push),
-	    cmocka_unit_test(test_veil),   cmocka_unit_test(test_backwards),
-	    cmocka_unit_test(test_guard),  cmocka_unit_test(test_everybody_reaches_everybody),
-	    cmocka_unit_test(test_random), cmocka_unit_test(test_plain_groups),
+	    cmocka_unit_test(test_conf),	 cmocka_unit_test(test_conflict),
+	    cmocka_unit_test(test_filter),	 cmocka_unit_test(test_push),
+	    cmocka_unit_test(test_veil),	 cmocka_unit_test(test_backwards),
+	    cmocka_unit_test(test_guard),	 cmocka_unit_test(test_everybody_reaches_everybody),
+	    cmocka_unit_test(test_silent_move),	 cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_plain_groups),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
