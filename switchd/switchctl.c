@@ -439,8 +439,9 @@ int main(int argc, char **argv)
 		program.socket = SOCKET_DEFAULT;
 	if (!isatty(STDOUT_FILENO))
 		(void)setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
-	/* "+": options end with the first word, which belongs to a command. */
-	while ((option = getopt_long(argc, argv, "+s:jpb:Vh", options, NULL)) != -1) {
+	/* "+": options end with the first word, which belongs to a command. Long ones may have
+	 * one dash, as those of ip(8). */
+	while ((option = getopt_long_only(argc, argv, "+s:jpb:Vh", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			program.socket = optarg;

@@ -671,6 +671,10 @@ int cli_parse(struct cli_call *call, char *const *words, struct err *err)
 			return help(call, object);
 		call->command = find_command(object, verb);
 	}
+	/* What has nothing but a show needs no verb, and may have that. */
+	if (!call->command->verb && !call->command->parse && *words && !words[1] &&
+	    strcmp(plain_verb(*words), "show") == 0)
+		words++;
 	call->action = call->command->action;
 	call->args = json_object();
 	rc = call->command->parse ? call->command->parse(call, words, err) : no_more(words, err);

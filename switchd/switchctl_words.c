@@ -16,11 +16,11 @@ static int take_option(char *const *words, struct cli_options *options)
 	const char *word = words[0];
 	size_t letters = word[0] == '-' ? strspn(word + 1, "jp") : 0;
 
-	if (strcmp(word, "--json") == 0) {
+	if (strcmp(word, "--json") == 0 || strcmp(word, "-json") == 0) {
 		options->json = true;
 		return 1;
 	}
-	if (strcmp(word, "--pretty") == 0) {
+	if (strcmp(word, "--pretty") == 0 || strcmp(word, "-pretty") == 0) {
 		options->json = options->pretty = true;
 		return 1;
 	}

@@ -57,6 +57,7 @@ check "trace: the text names the receivers" grep -qx 'flood to port vm2, encap e
 	<<<"$(ctl hostA trace port vm1 "$(frame ff:ff:ff:ff:ff:ff "$(mac vm1)")")"
 check "trace names a file that holds no packets" grep -q "switchctl: $LAB/hostA.conf: " <<<"$(ctl hostA trace port vm1 -r "$LAB/hostA.conf" 2>&1)"
 check "options may stand behind" json "d[0]['name'] == 'vm1'" <<<"$(env TVDSWITCH_SOCKET=/nowhere "$TVD_BIN/switchctl" port show vm1 -j -s "$LAB/hostA.sock")"
+check "and be written as those of ip" json "d[0]['name'] == 'vm1'" <<<"$("$TVD_BIN/switchctl" -socket "$LAB/hostA.sock" -json -p port show vm1)"
 check "fdb show of a port" json "{e['port'] for e in d} == {'vm1'}" <<<"$(ctl hostA -j fdb show port vm1)"
 check_not "of one that is not there" ctl hostA fdb show port vm99
 check "uplink show of one" json "[u['name'] for u in d] == ['lan']" <<<"$(ctl hostA -j uplink show lan)"
