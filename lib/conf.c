@@ -244,6 +244,19 @@ static bool parse_int(const struct context *ctx, const struct conf_key *key,
 	return true;
 }
 
+/* What people type, and what switchctl shows. */
+static bool word_to_bool(const char *word, bool *out)
+{
+	static const char *const words[][2] = {{"false", "true"}, {"off", "on"}, {"no", "yes"}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		*out = strcmp(word, words[i][1]) == 0;
+		if (*out || strcmp(word, words[i][0]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool parse_bool(const struct context *ctx, const struct conf_key *key,
 		       const struct value *value, bool *out)
 {
@@ -251,11 +264,8 @@ static bool parse_bool(const struct context *ctx, const struct conf_key *key,
 		*out = value->number != 0;
 		return true;
 	}
-	if (ctx->loose && value->type == CONFIG_TYPE_STRING) {
-		*out = strcmp(value->text, "true") == 0 || strcmp(value->text, "on") == 0;
-		if (*out || strcmp(value->text, "false") == 0 || strcmp(value->text, "off") == 0)
-			return true;
-	}
+	if (ctx->loose && value->type == CONFIG_TYPE_STRING && word_to_bool(value->text, out))
+		return true;
 	return wrong(ctx, key, value, "true or false");
 }
 

@@ -106,7 +106,7 @@ bool conf_parse(const struct conf_schema *schema, const config_setting_t *group,
 
 /*
  * The same from a JSON object as switchctl sends it. Values may be of their own
- * JSON type or strings: "1464" or "0x10", "true", "false", "on" or "off",
+ * JSON type or strings: "1464" or "0x10", "true", "on" or "yes",
  * "10.0.0.1,10.0.0.2" for lists of scalars, "arp,mac" for the booleans of a
  * CONF_OBJECT that are true.
  */

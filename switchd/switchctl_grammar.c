@@ -524,12 +524,14 @@ static int parse_trace(struct cli_call *call, char *const *words, struct err *er
 
 static int parse_level(struct cli_call *call, char *const *words, struct err *err)
 {
-	static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+	/* "warn" is a warning cut short. */
+	static const char *const names[] = {"error", "warning", "info", "debug", NULL};
+	static const char *const levels[] = {"error", "warn", "info", "debug"};
 	int level;
 
 	if (!*words)
 		return err_set(err, EINVAL, "a level is missing: error, warn, info or debug");
-	level = match_one(*words, levels, "level", err);
+	level = match_one(*words, names, "level", err);
 	if (level < 0)
 		return level;
 	level = put(call->args, "level", levels[level], err);

@@ -115,7 +115,7 @@ wait "$stalled" 2>/dev/null || :
 
 # ---- what is configured is shown ----
 
-ctl hostA segment add rules tags pass storm 7 isolated on reserved 14 fdb_port_max 5 >/dev/null
+ctl hostA segment add rules tags pass storm 7 isolated yes reserved 14 fdb_port_max 5 >/dev/null
 check "segment show has its rules" json '[d[0][k] for k in ("tags", "storm", "isolated", "reserved", "fdb_port_max")] == ["pass", 7, True, [14], 5]' \
 	<<<"$(ctl hostA -j segment show rules)"
 check "and none where none are given" json '"storm" not in d[0] and "tags" not in d[0]' <<<"$(ctl hostA -j segment show alpha)"

@@ -119,6 +119,8 @@ static void understood(void **state)
 	    {"reload", "reload", "{}"},
 	    {"log", "log.show", "{}"},
 	    {"log set d", "log.set", "{'level':'debug'}"},
+	    {"log set warn", "log.set", "{'level':'warn'}"},
+	    {"log set warning", "log.set", "{'level':'warn'}"},
 	    {"version", "version", "{}"},
 	    /* Not understood: a NULL command, and a part of the message. */
 	    {"", NULL, "a command is missing"},
