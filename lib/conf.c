@@ -146,8 +146,10 @@ static const char *show(const struct value *value, char buf[CONF_SHOWN + 2])
 		(void)snprintf(buf, CONF_SHOWN, "a group { ... }");
 		break;
 	case CONFIG_TYPE_ARRAY:
+		(void)snprintf(buf, CONF_SHOWN, "a list [ ... ]");
+		break;
 	case CONFIG_TYPE_LIST:
-		(void)snprintf(buf, CONF_SHOWN, "a list");
+		(void)snprintf(buf, CONF_SHOWN, "a list ( ... )");
 		break;
 	default:
 		(void)snprintf(buf, CONF_SHOWN, "nothing");

@@ -8,8 +8,11 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/conf_impl.h"
 
@@ -132,6 +135,148 @@ static bool scan_token(struct scan *scan)
 	return true;
 }
 
+/* ---- what a syntax error comes from ---- */
+
+#define NESTING_MAX 32u
+
+/* libconfig names the line in which it is lost. What people get wrong is mostly before that:
+ * another pass over the tokens looks for it. */
+struct search {
+	struct scan scan;
+	struct {
+		char bracket;
+		int line;
+	} open[NESTING_MAX];
+	unsigned depth;
+	char before;   /* the token before: a sign, 'k' of a key, 'v' of a value, 0 at the start */
+	char word[32]; /* of a key */
+};
+
+static bool found(const struct search *search, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool found(const struct search *search, int line, const char *format, ...)
+{
+	char what[96];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	(void)err_set(search->scan.err, EINVAL, "%s:%d: syntax error: %s", search->scan.name, line,
+		      what);
+	return true;
+}
+
+static char inside(const struct search *search)
+{
+	return search->depth ? search->open[search->depth - 1].bracket : '{';
+}
+
+static bool never_closed(const struct search *search)
+{
+	return found(search, search->open[search->depth - 1].line,
+		     "the '%c' of this line is never closed", inside(search));
+}
+
+static bool judge_closing(struct search *search, char sign)
+{
+	const char pair = sign == ')' ? '(' : sign == ']' ? '[' : '{';
+	int line = search->scan.line;
+
+	if (search->depth == 0)
+		return found(search, line, "'%c' closes nothing", sign);
+	if (inside(search) != pair)
+		return found(search, line, "'%c' does not close the '%c' of line %d", sign,
+			     inside(search), search->open[search->depth - 1].line);
+	if (search->before == ',' && sign != '}')
+		return found(search, line, "nothing follows the last comma before '%c'", sign);
+	search->depth--;
+	search->before = 'v';
+	return false;
+}
+
+/* A key, or a value that is a word, a number, a text, or what a bracket begins. */
+static bool judge_item(struct search *search, const char *at, size_t len)
+{
+	bool word = isalpha((unsigned char)*at) || *at == '*';
+	bool truth = (len == 4 && strncasecmp(at, "true", 4) == 0) ||
+		     (len == 5 && strncasecmp(at, "false", 5) == 0);
+	int line = search->scan.line;
+
+	if (search->before == 'k')
+		return found(search, line, "'=' is missing behind \"%s\"", search->word);
+	if (inside(search) != '{' && search->before == 'v')
+		return found(search, line, "a comma is missing in the list of line %d",
+			     search->open[search->depth - 1].line);
+	if (inside(search) == '{' && search->before != '=') {
+		(void)snprintf(search->word, sizeof(search->word), "%.*s", (int)len, at);
+		search->before = 'k';
+		return !word && found(search, line, "a key is missing before a value");
+	}
+	search->before = 'v';
+	if (isdigit((unsigned char)*at) && len < 32 &&
+	    memchr(at, '.', len) != memrchr(at, '.', len))
+		return found(search, line, "%.*s is no number: a text has \"quotes\"", (int)len,
+			     at);
+	return word && !truth &&
+	       found(search, line, "%.*s stands for nothing: a text has \"quotes\"",
+		     len < 32 ? (int)len : 32, at);
+}
+
+static bool judge_token(struct search *search, const char *at, size_t len)
+{
+	if (isspace((unsigned char)*at) || *at == '#' || *at == '/')
+		return false;
+	if (strchr(")]}", *at))
+		return judge_closing(search, *at);
+	if (strchr("([{", *at)) {
+		if (judge_item(search, at, len))
+			return true;
+		if (search->depth == NESTING_MAX)
+			return found(search, search->scan.line, "brackets are nested too deep");
+		search->open[search->depth].bracket = *at;
+		search->open[search->depth++].line = search->scan.line;
+		search->before = *at;
+		return false;
+	}
+	if (strchr("=:;", *at) && inside(search) != '{')
+		return never_closed(search);
+	if (strchr("=:", *at) && search->before != 'k')
+		return found(search, search->scan.line,
+			     "'%c' is not behind a key: a text has \"quotes\"", *at);
+	if (strchr("=:;,", *at)) {
+		search->before = *at == ':' ? '=' : *at;
+		return false;
+	}
+	if (!isalnum((unsigned char)*at) && !strchr("\"*+-.", *at))
+		return found(search, search->scan.line, "a character that means nothing");
+	/* Two texts in a row are one. */
+	if (*at == '"' && at[len - 1] == '"' && search->before == 't')
+		return false;
+	if (judge_item(search, at, len))
+		return true;
+	if (*at == '"' && search->before == 'v')
+		search->before = inside(search) == '{' ? 't' : 'v';
+	return false;
+}
+
+static bool explain(const char *text, const char *name, struct err *err)
+{
+	struct search search = {.scan = {.at = text, .line = 1, .name = name, .err = err}};
+
+	while (*search.scan.at) {
+		const char *at = search.scan.at;
+
+		/* The first pass has found nothing in any token by itself. */
+		if (!scan_token(&search.scan))
+			return false;
+		if (judge_token(&search, at, (size_t)(search.scan.at - at)))
+			return true;
+	}
+	return search.depth && never_closed(&search);
+}
+
 /* The line of the first include, or 0. Even one in a comment: better safe than gone. */
 static int find_include(const char *text)
 {
@@ -182,6 +327,8 @@ bool conf_read(config_t *config, const char *text, const char *name, struct err 
 	if (!config_read_string(config, text)) {
 		const char *what = config_error_text(config);
 
+		if (what && strcmp(what, "syntax error") == 0 && explain(text, name, err))
+			return false;
 		line = config_error_line(config);
 		return scan_fail(&scan, line > 0 ? line : 1, what ? what : "syntax error");
 	}
