@@ -10,6 +10,7 @@
 
 #include "lib/names.h"
 #include "switchd/policy/machines.h"
+#include "switchd/policy/may_match.h"
 #include "switchd/policy/plan.h"
 
 static void warn_of_flow(const struct plan *plan, const struct matrix_flow *flow,
@@ -52,6 +53,81 @@ static void warn_of_junction(const struct plan *plan, const struct plan_junction
 	}
 }
 
+/* ---- guests that cannot find each other ---- */
+
+static bool is_controlled(const struct plan *plan, size_t one, size_t two)
+{
+	const struct matrix_flow *flow = matrix_flow_find(plan->matrix, one, two);
+
+	return matrix_effective(plan->matrix, one, two) == FLOW_CONTROLLED &&
+	       !matrix_flow_is_free(flow);
+}
+
+/* Whether one domain's half lets questions for neighbours cross. */
+static bool half_lets_ask(const struct matrix_half *half)
+{
+	const struct flow_conf *entry = half->entry;
+	const struct rule_conf *rules = entry ? entry->allow.items : NULL;
+
+	if (!entry || entry->flow == FLOW_CLOSED)
+		return false;
+	if (entry->flow == FLOW_OPEN || entry->mode == FLOW_AUDIT)
+		return true;
+	for (size_t i = 0; i < entry->allow.count; i++)
+		if (filter_may_ask(rules[i].filter))
+			return true;
+	return false;
+}
+
+static bool flow_lets_ask(const struct matrix_flow *flow)
+{
+	return flow && half_lets_ask(&flow->half[MATRIX_OUT]) &&
+	       half_lets_ask(&flow->half[MATRIX_IN]);
+}
+
+/* Two domains that meet on one subnet by rules, of which none lets them look for each other. */
+static void warn_of_strangers(const struct plan *plan, size_t one, size_t two,
+			      void (*tell)(const char *text))
+{
+	const struct matrix_flow *flow = matrix_flow_find(plan->matrix, one, two);
+	const struct matrix_flow *back = matrix_flow_find(plan->matrix, two, one);
+	char first[MATRIX_DOMAIN_TEXT], second[MATRIX_DOMAIN_TEXT];
+	struct err said = {""};
+
+	if (!is_controlled(plan, one, two)) {
+		const struct matrix_flow *other = flow;
+
+		flow = back;
+		back = other;
+		if (!is_controlled(plan, two, one))
+			return;
+	}
+	if (flow_lets_ask(flow) || flow_lets_ask(back))
+		return;
+	(void)conf_fail(flow->half[MATRIX_OUT].entry, &said,
+			"warning: policy \"%s\": no rule lets ARP or neighbour discovery through, "
+			"so guests of %s and %s do not find each other",
+			flow->half[MATRIX_OUT].entry->name,
+			matrix_domain_text(matrix_domain(plan->matrix, flow->from), first),
+			matrix_domain_text(matrix_domain(plan->matrix, flow->to), second));
+	tell(said.text);
+}
+
+static void warn_of_strange_segments(const struct plan *plan, const struct plan_junction *junction,
+				     void (*tell)(const char *text))
+{
+	for (size_t i = 0; i < junction->count; i++) {
+		int one = matrix_domain_find(plan->matrix, junction->segments[i]->domain);
+
+		for (size_t k = 0; k < i; k++) {
+			int two = matrix_domain_find(plan->matrix, junction->segments[k]->domain);
+
+			if (one >= 0 && two >= 0 && one != two)
+				warn_of_strangers(plan, (size_t)two, (size_t)one, tell);
+		}
+	}
+}
+
 /* ---- machines past the rules ---- */
 
 /* Who looks at machines, for or against whom. */
@@ -65,14 +141,6 @@ struct look {
 	uint32_t number;
 	void (*tell)(const char *text); /* NULL: to be noted in `former` */
 };
-
-static bool is_controlled(const struct plan *plan, size_t one, size_t two)
-{
-	const struct matrix_flow *flow = matrix_flow_find(plan->matrix, one, two);
-
-	return matrix_effective(plan->matrix, one, two) == FLOW_CONTROLLED &&
-	       !matrix_flow_is_free(flow);
-}
 
 /* Two of the domains, of which one controls what the other sends; false: there are none. */
 static bool find_controlled(const struct look *look, size_t count, size_t *one, size_t *two)
@@ -184,9 +252,14 @@ void plan_warn(const struct desired *desired, const struct desired *former,
 		return;
 	for (size_t i = 0; changed && i < matrix_flow_count(plan.matrix); i++)
 		warn_of_flow(&plan, matrix_flow_at(plan.matrix, i), tell);
-	for (size_t i = 0; changed && i < plan.count; i++)
-		if (plan.junctions[i].here && plan.junctions[i].conf)
-			warn_of_junction(&plan, &plan.junctions[i], tell);
+	for (size_t i = 0; changed && i < plan.count; i++) {
+		const struct plan_junction *junction = &plan.junctions[i];
+
+		if (junction->here && junction->conf)
+			warn_of_junction(&plan, junction, tell);
+		if (junction->here && junction->type == JUNCTION_TRANSPARENT)
+			warn_of_strange_segments(&plan, junction, tell);
+	}
 	warn_of_machines(&plan, desired, former, tell);
 	plan_clear(&plan);
 }

@@ -293,6 +293,20 @@ static void what_is_told(void **state)
 	assert_string_equal(tellings(idle, NULL),
 			    "f:4: warning: junction \"j\": segments \"a\" and \"b\" meet, but "
 			    "their domains are closed to each other\n");
+	/* Who may not ask where the other one is does not get to what he may ask for. */
+	assert_string_equal(
+	    tellings("policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"controlled\";\n"
+		     "allow = ( { filter = \"tcp dst port 443\"; stateful = true; } ); } );",
+		     NULL),
+	    "f:4: warning: policy \"alpha:beta\": no rule lets ARP or neighbour discovery "
+	    "through, so guests of \"alpha\" and \"beta\" do not find each other\n");
+	assert_string_equal(
+	    tellings("policy = ( { from = \"alpha\"; to = \"beta\"; flow = \"controlled\";\n"
+		     "allow = ( { filter = \"tcp dst port 443\"; stateful = true; } ); },\n"
+		     "{ from = \"beta\"; to = \"alpha\"; flow = \"controlled\";\n"
+		     "allow = ( { filter = \"ip6\"; stateful = true; } ); } );",
+		     NULL),
+	    "");
 	/* Rules do not hold who is on both sides of them. */
 	(void)snprintf(before, sizeof(before), "%sports = (%s);", ruled,
 		       VM("p", "a", "guest = \"g\";"));

@@ -9,6 +9,7 @@
 // cmocka needs those four first
 #include <cmocka.h>
 
+#include "switchd/policy/may_match.h"
 #include "test/unit/policy_case.h"
 
 static void good_filters(void **state)
@@ -44,6 +45,49 @@ static void good_filters(void **state)
 		if (filter_try(good[i], &err) < 0)
 			fail_msg("%s: %s", good[i], err.text);
 	}
+}
+
+/* Rules that let guests look for each other, and those that cannot. */
+static void may_ask(void **state)
+{
+	static const char *const may[] = {
+	    "arp",
+	    "ether proto 0x0806",
+	    "icmp6",
+	    "ip6",
+	    "icmp6 and ip6[40] = 135",
+	    "host 10.0.0.1",
+	    "net 10.0.0.0/8",
+	    "ether host 52:54:00:00:00:01",
+	    "len <= 1500",
+	    "not tcp",
+	    "ether[12:2] & 0x0800 != 0",
+	    "ether[len - 1] = 0",
+	    "tcp or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))",
+	    "ip or ether multicast",
+	};
+	static const char *const may_not[] = {
+	    "tcp",
+	    "tcp dst port 443 and dst net 10.0.0.0/24",
+	    "udp or icmp",
+	    "ip",
+	    "icmp6 and ip6[40] = 128",
+	    "ip6 and tcp",
+	    "ip host 10.0.0.1",
+	    "ip6 proto 17",
+	    "dst host 10.0.0.53 and (udp dst port 53 or tcp dst port 53)",
+	    "port 53",
+	    "icmp6[icmp6type] = icmp6-echo",
+	    "ether proto 0x88cc",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
+		if (!filter_may_ask(may[i]))
+			fail_msg("%s", may[i]);
+	for (size_t i = 0; i < sizeof(may_not) / sizeof(may_not[0]); i++)
+		if (filter_may_ask(may_not[i]))
+			fail_msg("%s", may_not[i]);
 }
 
 // libpcap would ask somebody for each of the names, or loop, or find nothing.
@@ -234,7 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(good_filters),    cmocka_unit_test(bad_filters),
 	    cmocka_unit_test(words_are_words), cmocka_unit_test(the_first_that_matches),
-	    cmocka_unit_test(lists_take_over),
+	    cmocka_unit_test(lists_take_over), cmocka_unit_test(may_ask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
