@@ -122,8 +122,9 @@ static unsigned tx_datagrams(const struct tx_queue *q, unsigned from, unsigned t
 static void tx_failed(struct tx_queue *q, unsigned i, enum reason reason)
 {
 	if (q->message[i].datagrams > 1) {
-		/* IPsec below, or a kernel that is too old. */
-		if (reason != REASON_OVERSIZE) {
+		/* IPsec below, no checksums there, or a kernel that is too old. What else fails,
+		 * fails for all: no way, a packet filter. */
+		if (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP) {
 			log_info("uplink %s: the kernel does not cut datagrams here: %s",
 				 q->encap->uplink->name, strerror(errno));
 			q->sender->trains = false;

@@ -131,6 +131,27 @@ check "an empty datagram is counted" \
 check "a foreign source is counted" \
 	rises "all_drops hostA foreign_source" 'outer(src="203.0.113.9")/UDP(sport=50000,dport=9797)/Raw(b"\x30\x01"+raw(inner))'
 
+# ---- what passes ----
+
+# A packet filter that lets nothing out says nothing of whether the kernel cuts datagrams.
+superframe() { # of UDP, from vm1 to vm3: six datagrams
+	on vm1 "$PYTHON" -c 'import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.sendmsg([bytes(5333)], [(socket.SOL_UDP, 103, (1000).to_bytes(2, sys.byteorder))], 0, (sys.argv[1], 9))' \
+		"$(v4 vm3)"
+}
+refused() { # BEFORE
+	superframe || return 1
+	[ "$(encap_drops hostA alpha link_down tx)" -gt "$1" ]
+}
+if on hostA nft 'add table ip x; add chain ip x out { type filter hook output priority 0; }; add rule ip x out udp dport 9797 drop' 2>/dev/null; then
+	before=$(encap_drops hostA alpha link_down tx)
+	check "what a packet filter of the host refuses is counted" wait_until 5 refused "$before"
+	on hostA nft delete table ip x
+	check_not "and the kernel is not said to cut no datagrams" finds 'does not cut' "$LAB/hostA.log"
+	check "alpha goes on" reaches vm1 "$(v4 vm3)"
+fi
+
 # ---- changes ----
 
 sed -i 's/port = 4242/port = 4243/' "$LAB/hostA.conf" "$LAB/hostB.conf"
