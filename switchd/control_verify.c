@@ -12,6 +12,7 @@
 #include "switchd/control.h"
 #include "switchd/forward.h"
 #include "switchd/membership.h"
+#include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 
 #define PLACES_MAX	2048u
@@ -204,11 +205,12 @@ static const char *entry_name(const struct switchd *sw, const struct end *from,
 	return text;
 }
 
-/* What the halves come to, and whether this very frame may cross. */
+/* What the halves come to, and whether this very frame may cross. NULL: they do not meet. */
 static enum half_kind expect_crossing(const struct verify *verify, const struct end *from,
-				      const struct end *to, struct frame *frame, bool *passes)
+				      const struct end *to, const struct crossing *crossing,
+				      struct frame *frame, bool *passes)
 {
-	const struct joint *joint = policy_joint(from->segment, to->segment);
+	const struct frame_tag tag = frame->tag;
 	struct fdb_where where = from->place->where;
 	struct packet packet;
 	struct crossing_frame cf = {
@@ -225,14 +227,17 @@ static enum half_kind expect_crossing(const struct verify *verify, const struct 
 	enum half_kind kind;
 
 	*passes = false;
-	if (!joint)
+	if (!crossing)
 		return HALF_CLOSED;
-	kind = crossing_kind(joint->crossing.out, joint->crossing.in);
+	kind = crossing_kind(crossing->out, crossing->in);
 	if (from->port)
 		where = (struct fdb_where){.side = FDB_SIDE_LOCAL, .port = from->port->number};
-	*passes = kind == HALF_OPEN ||
-		  (packet_parse(frame, &packet) &&
-		   decide(verify->sw->conns, &joint->crossing, &cf).reason == REASON_NONE);
+	/* A trunk's tag is gone inside the segment. */
+	frame->tag = (struct frame_tag){0, 0};
+	*passes =
+	    kind == HALF_OPEN || (packet_parse(frame, &packet) &&
+				  decide(verify->sw->conns, crossing, &cf).reason == REASON_NONE);
+	frame->tag = tag;
 	return kind;
 }
 
@@ -272,7 +277,8 @@ static bool ports_allow(const struct end *from, const struct end *to)
 
 /* ---- what the pipeline says ---- */
 
-static bool gets_it(const struct end *from, const struct end *to, const json_t *receiver)
+static bool gets_it(const struct end *from, const struct end *to, bool routed,
+		    const json_t *receiver)
 {
 	const char *port = json_string_value(json_object_get(receiver, "port"));
 	const char *segment = json_string_value(json_object_get(receiver, "segment"));
@@ -281,18 +287,17 @@ static bool gets_it(const struct end *from, const struct end *to, const json_t *
 		return json_object_get(receiver, "encap") != NULL;
 	if (!port || strcmp(port, to->port->conf->name) != 0)
 		return false;
-	return from->segment == to->segment
+	/* What was routed comes out of the segment itself. */
+	return from->segment == to->segment || routed
 		   ? !segment
 		   : segment && strcmp(segment, to->segment->conf.name) == 0;
 }
 
-/* Whether the frame, which it takes, would reach `to`; else why not, "" for no reason. */
-static bool pipeline_passes(const struct end *from, const struct end *to, struct frame *frame,
-			    char *why, size_t size)
+/* Whether the frame of that trace, which it takes, would reach `to`; else why not, "" for no
+ * reason. */
+static bool pipeline_passes(const struct end *from, const struct end *to, bool routed,
+			    json_t *trace, char *why, size_t size)
 {
-	json_t *trace = from->port
-			    ? forward_trace(from->port, frame)
-			    : forward_trace_wire(from->se, &from->place->where.remote, frame);
 	const char *reason = json_string_value(json_object_get(trace, "reason"));
 	const json_t *receiver;
 	bool passes = false;
@@ -300,7 +305,7 @@ static bool pipeline_passes(const struct end *from, const struct end *to, struct
 
 	json_array_foreach(json_object_get(trace, "to"), i, receiver)
 	{
-		passes = passes || gets_it(from, to, receiver);
+		passes = passes || gets_it(from, to, routed, receiver);
 	}
 	(void)snprintf(why, size, "%s", passes || !reason ? "" : reason);
 	json_decref(trace);
@@ -340,26 +345,10 @@ struct answer {
 	char error[200]; /* the pipeline says otherwise; "": it does not */
 };
 
-static void try_frame(const struct verify *verify, const struct end *from, const struct end *to,
-		      const struct mac *dst, bool test, struct answer *answer)
+/* Holds what the pipeline says, `seen`, against what is expected. */
+static void compare(struct answer *answer, bool seen, const char *why)
 {
-	struct frame *frame = make_frame(verify, from, dst);
-	bool seen;
-	char why[64];
-
-	answer->passes = true;
-	answer->kind = HALF_OPEN;
-	if (!frame)
-		return;
-	if (from->segment != to->segment)
-		answer->kind = expect_crossing(verify, from, to, frame, &answer->passes);
-	answer->passes = answer->passes && ports_allow(from, to);
-	if (!test) {
-		frame_free(frame);
-		return;
-	}
 	answer->tested = true;
-	seen = pipeline_passes(from, to, frame, why, sizeof(why));
 	if (seen == answer->passes)
 		return;
 	/* Where only IP is carried, what is made up is not in question. */
@@ -376,6 +365,94 @@ static void try_frame(const struct verify *verify, const struct end *from, const
 		       "by the state a frame %s, in the pipeline it %s%s%s",
 		       answer->passes ? "passes" : "does not pass", seen ? "passes" : "does not",
 		       *why ? ": " : "", why);
+}
+
+static void try_frame(const struct verify *verify, const struct end *from, const struct end *to,
+		      const struct mac *dst, bool test, struct answer *answer)
+{
+	const struct joint *joint = policy_joint(from->segment, to->segment);
+	struct frame *frame = make_frame(verify, from, dst);
+	json_t *trace;
+	bool seen;
+	char why[64];
+
+	answer->passes = true;
+	answer->kind = HALF_OPEN;
+	if (!frame)
+		return;
+	if (from->segment != to->segment)
+		answer->kind = expect_crossing(verify, from, to, joint ? &joint->crossing : NULL,
+					       frame, &answer->passes);
+	answer->passes = answer->passes && ports_allow(from, to);
+	if (!test) {
+		frame_free(frame);
+		return;
+	}
+	trace = from->port ? forward_trace(from->port, frame)
+			   : forward_trace_wire(from->se, &from->place->where.remote, frame);
+	seen = pipeline_passes(from, to, false, trace, why, sizeof(why));
+	compare(answer, seen, why);
+}
+
+/* ---- across a gateway ---- */
+
+static struct gateway_end gateway_end_of(const struct end *end)
+{
+	struct gateway_end made = {
+	    .segment = end->segment,
+	    .port = end->port,
+	    .mac = end->place->mac,
+	    .where = end->place->where,
+	};
+
+	if (end->port)
+		made.where = (struct fdb_where){.side = FDB_SIDE_LOCAL, .port = end->port->number};
+	return made;
+}
+
+/* A packet of one family; false if there is none to try it with. */
+static bool try_packet(const struct verify *verify, const struct end *from, const struct end *to,
+		       const struct crossing *crossing, uint16_t family, struct answer *answer)
+{
+	const struct gateway_end one = gateway_end_of(from), two = gateway_end_of(to);
+	const struct membership *m = from->port ? membership_of(from->port, from->segment) : NULL;
+	struct gateway_probe probe;
+	json_t *trace;
+	bool seen;
+	char why[64];
+
+	if (!gateway_probe(&one, &two, family, &probe))
+		return false;
+	(void)expect_crossing(verify, from, to, crossing, probe.frame, &answer->passes);
+	answer->passes = answer->passes && ports_allow(from, to);
+	if (m && m->vid)
+		probe.frame->tag = (struct frame_tag){ETHERTYPE_CTAG, m->vid};
+	trace = from->port ? forward_trace_supposing(from->port, probe.frame, &probe.supposed)
+			   : forward_trace_wire(probe.se, &from->place->where.remote, probe.frame);
+	seen = pipeline_passes(from, to, true, trace, why, sizeof(why));
+	compare(answer, seen, why);
+	return true;
+}
+
+/* Packets of both families, as far as the two have both; where nothing can be tried the halves
+ * alone answer. What passes in one family passes. */
+static void try_gateway(const struct verify *verify, const struct end *from, const struct end *to,
+			struct answer *answer)
+{
+	static const uint16_t families[] = {AF_INET, AF_INET6};
+	struct crossing crossing;
+	bool passes = false;
+
+	(void)policy_crossing(verify->sw->policy, from->segment, to->segment, &crossing);
+	answer->kind = crossing_kind(crossing.out, crossing.in);
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !answer->error[0]; i++)
+		if (try_packet(verify, from, to, &crossing, families[i], answer))
+			passes = passes || answer->passes;
+	if (!answer->tested)
+		passes = answer->kind != HALF_CLOSED && ports_allow(from, to);
+	answer->passes = passes;
+	if (passes)
+		answer->held[0] = '\0';
 }
 
 /* ---- pairs ---- */
@@ -403,16 +480,11 @@ static json_t *judge(struct verify *verify, const struct end *from, const struct
 
 	if (from->segment != to->segment && !policy_joint(from->segment, to->segment))
 		gateway = gateway_between(verify->sw, from->segment, to->segment);
-	if (gateway) {
-		struct crossing crossing;
-
-		(void)policy_crossing(verify->sw->policy, from->segment, to->segment, &crossing);
-		answer.kind = crossing_kind(crossing.out, crossing.in);
-		answer.passes = answer.kind != HALF_CLOSED && ports_allow(from, to);
-	} else {
+	if (gateway)
+		try_gateway(verify, from, to, &answer);
+	else
 		try_frame(verify, from, to, &probe_group, group, &answer);
-	}
-	if (unicast && !answer.error[0])
+	if (unicast && !gateway && !answer.error[0])
 		try_frame(verify, from, to, &to->place->mac, true, &answer);
 	json = json_pack("{s:o, s:s, s:o, s:s, s:s, s:b, s:s?, s:s, s:b}", "from", place_text(from),
 			 "from_segment", from->segment->conf.name, "to", place_text(to),

@@ -371,9 +371,11 @@ static json_t *trace(struct pass *p)
 	return p->trace;
 }
 
-json_t *forward_trace(struct port *port, struct frame *frame)
+json_t *forward_trace_supposing(struct port *port, struct frame *frame,
+				const struct supposed *supposed)
 {
 	struct pass p = {
+	    .supposed = supposed,
 	    .segment = port->untagged.segment,
 	    .port = port,
 	    .member = &port->untagged,
@@ -382,6 +384,11 @@ json_t *forward_trace(struct port *port, struct frame *frame)
 	};
 
 	return trace(&p);
+}
+
+json_t *forward_trace(struct port *port, struct frame *frame)
+{
+	return forward_trace_supposing(port, frame, NULL);
 }
 
 json_t *forward_trace_wire(struct segment_encap *se, const struct ipaddr *peer, struct frame *frame)

@@ -28,6 +28,17 @@ void forward_announce(struct segment *segment, struct frame *frame);
  */
 json_t *forward_trace(struct port *port, struct frame *frame);
 
+/* What a trace takes for true of an address, as long as nobody was heard to have it. */
+struct supposed {
+	struct ipaddr addr;
+	struct mac mac;
+	struct fdb_where where; /* of the segment to which a gateway routes */
+};
+
+/* The same, with that; NULL is nothing. */
+json_t *forward_trace_supposing(struct port *port, struct frame *frame,
+				const struct supposed *supposed);
+
 /* The same as if a wire had brought it, from `peer` where the wire has hosts. */
 json_t *forward_trace_wire(struct segment_encap *se, const struct ipaddr *peer,
 			   struct frame *frame);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "lib/packet.h"
+#include "switchd/forward.h"
 #include "switchd/snooping.h"
 #include "switchd/switchd.h"
 
@@ -22,9 +23,10 @@ struct pass {
 	struct packet packet;
 	bool parsed; /* the packet, beyond its Ethernet header */
 	struct fdb_where where;
-	json_t *trace;		       /* NULL in traffic; while it is set nothing may change */
-	bool would_learn;	       /* a trace: the source would now be known here */
-	struct snooping_choice choice; /* of a frame to a group */
+	json_t *trace;			 /* NULL in traffic; while it is set nothing may change */
+	const struct supposed *supposed; /* of a trace; NULL: nothing */
+	bool would_learn;		 /* a trace: the source would now be known here */
+	struct snooping_choice choice;	 /* of a frame to a group */
 	unsigned receivers;
 	enum reason late; /* a trace: why an encap would not send it */
 };

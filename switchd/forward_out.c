@@ -540,6 +540,8 @@ enum reason forward_out(struct pass *p)
 		where = &p->where;
 	else
 		where = fdb_lookup(sw->fdb, p->segment->number, dst, sw->now);
+	if (!where && p->supposed && mac_equal(dst, &p->supposed->mac))
+		where = &p->supposed->where;
 	if (!where)
 		return forward_unknown(p);
 	forward_set_verdict(p, "forward");

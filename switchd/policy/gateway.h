@@ -15,6 +15,7 @@
 
 #include "learn/neighbour.h"
 #include "lib/addr.h"
+#include "switchd/forward.h"
 #include "switchd/switchd.h"
 
 struct pass;
@@ -77,6 +78,30 @@ enum reason gateway_admits(struct pass *p);
  * segment, and shows the virtual MAC if it was routed here.
  */
 bool gateway_takes(struct pass *p, enum reason *reason);
+
+/* ---- for `policy verify` ---- */
+
+/* A port in a segment, or a remote host that was heard in it, and a station there. */
+struct gateway_end {
+	struct segment *segment;
+	const struct port *port; /* NULL: a host */
+	struct mac mac;		 /* zero: none is known */
+	struct fdb_where where;
+};
+
+struct gateway_probe {
+	struct frame *frame;	  /* owned */
+	struct segment_encap *se; /* that brings it; NULL: the port */
+	struct supposed supposed;
+};
+
+/*
+ * Makes up a packet of that family from one end to the other, which meet in a gateway here: as
+ * the guest would send it, or as the other host would, which has routed it. false if there is none,
+ * since no station is known that it could go to, or the family is not that of both.
+ */
+bool gateway_probe(const struct gateway_end *from, const struct gateway_end *to, uint16_t family,
+		   struct gateway_probe *probe);
 
 /* ---- for `switchctl` ---- */
 

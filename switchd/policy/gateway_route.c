@@ -247,6 +247,14 @@ static enum reason find_station(struct pass *p, struct gateway_way *way)
 		use = neighbours_use(table, to, &way->dst, gateway_holder(p), p->frame,
 				     &way->neighbour, sw->now);
 	trace_use(p, way, use);
+	if (p->supposed && use != NEIGHBOUR_SEND && use != NEIGHBOUR_SEND_ASK &&
+	    ipaddr_equal(&p->supposed->addr, &way->dst)) {
+		way->neighbour.mac = p->supposed->mac;
+		way->station = &p->supposed->where;
+		if (way->station->side == FDB_SIDE_LOCAL)
+			way->port = sw->port_by_number[way->station->port];
+		return REASON_NONE;
+	}
 	if (use == NEIGHBOUR_REFUSED)
 		return REASON_NO_NEIGHBOUR;
 	if (use == NEIGHBOUR_WAIT || use == NEIGHBOUR_WAIT_ASK)
@@ -271,7 +279,7 @@ static enum reason find_station(struct pass *p, struct gateway_way *way)
 /* Into the other segment, from the router MAC; to who is on this host from the virtual one. */
 static enum reason send_on(struct pass *p, struct gateway_way *way)
 {
-	struct pass out = {.segment = way->route->to, .trace = p->trace};
+	struct pass out = {.segment = way->route->to, .trace = p->trace, .supposed = p->supposed};
 	const struct mac *from = way->port ? &way->there->mac : &way->here->all->router;
 	uint32_t len = p->frame->len;
 	enum reason reason = packet_hop(p->frame, &p->packet);

@@ -158,6 +158,27 @@ own="Ether(src='$(mac vm1)', dst='$(gw_mac alpha)')/IP(src='$(v4 vm1)', dst"
 check "a trace tells the way" steps "$own='$(v4 vm3)')/ICMP()" \
 	"d['verdict'] == 'forward' and d['to'] == [{'port': 'vm3'}] and any(s['stage'] == 'gateway' for s in d['steps'])"
 check "and why not" steps "$own='$(v4 vm4)')/ICMP()" "d['reason'] == 'policy_closed'"
+
+# ---- policy verify ----
+
+state() { # what must not change
+	ctl hostA -j neighbour show | json "sorted((n['address'], n['mac'] or '') for n in d)"
+	ctl hostA -j policy show | json "[(e['from'], e['to'], e['frames'], e['refused']) for e in d]"
+	ctl hostA -j junction show | json "[(r['segment'], r['frames']) for g in d[0]['counters'] for r in g['routes']]"
+}
+tried() { # EXPRESSION over entries e
+	ctl hostA -j policy verify | json "sorted((e['from'], e['to']) for e in d if e.get('gateway') and ($1)).__str__()"
+}
+on vm3 ip neigh flush all
+ctl hostA neighbour flush >/dev/null
+before=$(state)
+check "policy verify: the pipeline agrees" ctl hostA policy verify
+check "it tries a packet between any two" equal "$(tried "not e['tested']")" '[]'
+check "of which those of alpha and beta pass" equal "$(tried "e['passes'] != ('gamma' not in (e['from_segment'], e['to_segment']))")" '[]'
+check "and nothing has changed by it" equal "$(state)" "$before"
+check "neighbours are asked for again" reaches vm1 "$(v4 vm3)"
+check "those of IPv6, too" reaches vm1 "$(v6 vm3)"
+
 # shellcheck source=SCRIPTDIR/takeovers.sh
 . "$(dirname "$0")/takeovers.sh"
 takes_over hostA "a successor takes over"
