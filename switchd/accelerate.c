@@ -51,7 +51,8 @@ struct accelerator {
 	uint64_t looked;	     /* when its state was last looked at */
 	uint64_t stripped, received; /* up to then */
 	unsigned silent;	     /* how often in a row nothing came of much */
-	uint64_t fallbacks;
+	uint64_t dropped;	     /* by the helper TAP, up to then */
+	uint64_t fallbacks, overruns;
 	uint64_t next; /* when to try again */
 	unsigned retry_ms;
 	char why[160], said[160]; /* what it does not do, and what was last said of that */
@@ -347,7 +348,7 @@ static void open_all(struct accelerator *a)
 
 	a->ifindex = uplink->view.ifindex;
 	if (prepare(a) == 0 && attach(a) == 0) {
-		a->stripped = a->received = 0;
+		a->stripped = a->received = a->dropped = 0;
 		a->silent = 0;
 		a->looked = uplink->sw->now;
 		a->retry_ms = RETRY_MS;
@@ -371,12 +372,25 @@ static bool hangs(const struct accelerator *a, unsigned ifindex)
 	return tc_look_for(a->uplink->sw->rtnl, &filter, &seen) != 0 || seen.found;
 }
 
+/* Packets that were taken from the wire, and for which there was no room because we did
+ * not read: merged ones count once. */
+static void count_overruns(struct accelerator *a, const struct rtnl_link *tap)
+{
+	const uint64_t more = tap->tx_dropped > a->dropped ? tap->tx_dropped - a->dropped : 0;
+
+	a->dropped = tap->tx_dropped;
+	a->overruns += more;
+	a->uplink->sw->stray[ENCAP_ETHERIP].rx_drops[REASON_OVERRUN] += more;
+}
+
 /* What somebody has taken away of all that it is made of; NULL: nothing. */
-static const char *missing(const struct accelerator *a)
+static const char *missing(struct accelerator *a)
 {
 	struct rtnl_link tap;
 	int ret = rtnl_get_link_at(a->uplink->sw->rtnl, a->tap_ifindex, &tap);
 
+	if (ret == 0)
+		count_overruns(a, &tap);
 	if (accel_failed(a->accel) || ret == -ENODEV || (ret == 0 && !tap.up))
 		return "somebody has removed its helper TAP, or set it down";
 	if (!hangs(a, a->ifindex) || !hangs(a, a->tap_ifindex))
@@ -491,10 +505,10 @@ json_t *accelerate_show(const struct uplink *uplink)
 
 	if (!a)
 		return NULL;
-	return json_pack("{s:b, s:b, s:s, s:I, s:I}", "sends", a->sends, "receives", a->receives,
-			 "why", a->why, "stripped",
-			 (json_int_t)(a->shared ? a->shared->stripped : 0), "fallbacks",
-			 (json_int_t)a->fallbacks);
+	return json_pack("{s:b, s:b, s:s, s:I, s:I, s:I}", "sends", a->sends, "receives",
+			 a->receives, "why", a->why, "stripped",
+			 (json_int_t)(a->shared ? a->shared->stripped : 0), "overruns",
+			 (json_int_t)a->overruns, "fallbacks", (json_int_t)a->fallbacks);
 }
 
 bool accelerate_figures(const struct uplink *uplink, struct accelerate_figures *figures)
@@ -505,5 +519,6 @@ bool accelerate_figures(const struct uplink *uplink, struct accelerate_figures *
 		return false;
 	figures->on = a->accel != NULL;
 	figures->fallbacks = a->fallbacks;
+	figures->overruns = a->overruns;
 	return true;
 }

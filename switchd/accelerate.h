@@ -41,6 +41,7 @@ struct json_t *accelerate_show(const struct uplink *uplink);
 struct accelerate_figures {
 	bool on;
 	uint64_t fallbacks;
+	uint64_t overruns; /* packets that found the helper TAP full, up to the last second */
 };
 /* false where `fast` is another. */
 bool accelerate_figures(const struct uplink *uplink, struct accelerate_figures *figures);

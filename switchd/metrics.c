@@ -300,9 +300,11 @@ static bool relays(struct piece *out)
 static bool accelerators(struct piece *out)
 {
 	static const char *const names[] = {"uplink_accelerator",
-					    "uplink_accelerator_fallbacks_total"};
+					    "uplink_accelerator_fallbacks_total",
+					    "uplink_accelerator_overruns_total"};
 	static const char *const helps[] = {"1 while the uplink has an accelerator.",
-					    "How often it could not be had, or was lost."};
+					    "How often it could not be had, or was lost.",
+					    "Packets that found its queue full."};
 
 	head(out, names[out->k], out->k == 0 ? "gauge" : "counter", helps[out->k]);
 	list_for_each (&((struct switchd *)out->sw)->uplinks, it) {
@@ -312,9 +314,11 @@ static bool accelerators(struct piece *out)
 
 		if (!accelerate_figures(uplink, &figures))
 			continue;
+		const uint64_t values[] = {figures.on, figures.fallbacks, figures.overruns};
+
 		(void)snprintf(labels.text, sizeof(labels.text), "uplink=\"%s\"",
 			       uplink->conf.name);
-		sample(out, names[out->k], &labels, out->k == 0 ? figures.on : figures.fallbacks);
+		sample(out, names[out->k], &labels, values[out->k]);
 	}
 	return false;
 }
@@ -662,7 +666,7 @@ static const struct {
     {rings, RING_METRICS},
     {relays, 4},
     {connections, 6},
-    {accelerators, 2},
+    {accelerators, 3},
     {flows, 3},
     {routed, ROUTED},
     {gateways, GATEWAYS},

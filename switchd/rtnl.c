@@ -184,6 +184,15 @@ static void read_af_spec(const struct nlattr *spec, struct rtnl_link *link)
 	}
 }
 
+static void read_stats(const struct nlattr *attr, struct rtnl_link *link)
+{
+	struct rtnl_link_stats64 stats = {.tx_dropped = 0};
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	memcpy(&stats, mnl_attr_get_payload(attr), len < sizeof(stats) ? len : sizeof(stats));
+	link->tx_dropped = stats.tx_dropped;
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
@@ -210,6 +219,8 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 				       mnl_attr_get_str(attr));
 		else if (type == IFLA_AF_SPEC)
 			read_af_spec(attr, link);
+		else if (type == IFLA_STATS64)
+			read_stats(attr, link);
 	}
 	return MNL_CB_OK;
 }

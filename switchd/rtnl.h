@@ -26,6 +26,8 @@ struct rtnl_link {
 	struct mac mac;	 /* zero: it has none, or one of another length */
 	unsigned master; /* the bridge or bond that it is a port of; 0: none */
 	int addr_gen;	 /* how it makes IPv6 addresses of itself; -1: it has no IPv6 */
+	/* Packets that it was given to send, and had no room for; 0 in a list of all links. */
+	uint64_t tx_dropped;
 };
 
 /* One change to a link; members that are zero are left alone. */

@@ -154,6 +154,14 @@ for reason in "${!drops[@]}"; do
 	check "but counted where it comes: $reason" wait_until 5 dropped "$reason" "${drops[$reason]}"
 done
 check "none of it was taken" equal "$(stripped hostB)" "$before"
+kill -STOP "${LAB_PID[hostB]}"
+attack flood
+kill -CONT "${LAB_PID[hostB]}"
+check "what finds no room while the switch does not read" wait_until 5 accelerator hostB "a['overruns'] > 0"
+check "is counted among what was lost" equal \
+	"$(ctl hostB -j status | json "d['stray_drops']['overrun']")" "$(accelerator hostB "a['overruns']")"
+check "and in metrics" equal "$(ctl hostB metrics | awk '/^tvdswitch_uplink_accelerator_overruns_total/ { print $2 }')" \
+	"$(accelerator hostB "a['overruns']")"
 check "and guests reach each other" data vm1 vm2
 
 # ---- what it does not do, and when ----

@@ -76,6 +76,8 @@ def packets(what, mac, guest):
         return [outer(mac, Ether(dst=guest) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=9) / Raw(bytes(100)))]
     if what == "inner-tag":
         return [outer(mac, Ether(dst=guest) / Dot1Q(vlan=7) / first.payload)]
+    if what == "flood":  # more than a TAP holds, of flows that nobody merges
+        return [outer(mac, each) for port in range(1000, 2500) for each in segments(guest, 1, 10, port)]
     if what == "short":
         return [bytes(outer(mac, b""))[:length] for length in range(14, 90)]
     raise SystemExit("what is " + what)
