@@ -8,9 +8,7 @@
 #include "lib/log.h"
 #include "lib/names.h"
 #include "switchd/connections.h"
-#include "switchd/events.h"
 #include "switchd/membership.h"
-#include "switchd/notify.h"
 #include "switchd/policy/gateway.h"
 #include "switchd/policy/policy.h"
 #include "switchd/ports.h"
@@ -244,13 +242,18 @@ static void go_back(struct switchd *sw)
 
 int commit(struct switchd *sw, struct desired *next, struct err *err)
 {
+	int ret = desired_check(next, err);
+
+	return ret < 0 ? ret : commit_checked(sw, next, err);
+}
+
+int commit_checked(struct switchd *sw, struct desired *next, struct err *err)
+{
 	int ret;
 
 	if (sw->handover)
 		return err_set(err, EBUSY, "a successor is about to take over");
-	ret = desired_check(next, err);
-	if (ret < 0)
-		return ret;
+	sw->commits++;
 	if (sw->desired.control)
 		warn_of_fixed(&sw->desired, next);
 	desired_warn(next, &sw->desired, warn);
@@ -268,46 +271,6 @@ int commit(struct switchd *sw, struct desired *next, struct err *err)
 	sw->desired = *next;
 	memset(next, 0, sizeof(*next));
 	return 0;
-}
-
-/* For who asks systemd. */
-static void say_state(const struct err *err)
-{
-	char status[sizeof(struct err) + 64];
-
-	if (!err) {
-		notify_status("serving");
-		return;
-	}
-	(void)snprintf(status, sizeof(status), "serving; the last reload was refused: %.*s",
-		       (int)strcspn(err->text, "\n"), err->text);
-	notify_status(status);
-}
-
-int commit_reload(struct switchd *sw, struct err *err)
-{
-	struct desired next;
-	int ret;
-
-	memset(&next, 0, sizeof(next));
-	ret = desired_load(&next, sw->config_file, err);
-	if (ret == 0) {
-		ret = desired_keep(&next, &sw->desired, err);
-		ret = ret ? ret : commit(sw, &next, err);
-		if (ret < 0)
-			desired_clear(&next);
-	}
-	if (ret < 0) {
-		sw->reload_failures++;
-		log_error("reload refused%s: %s", ret == -ENOMEM ? "" : ", nothing changed",
-			  err->text);
-	} else {
-		sw->reloads++;
-		log_info("reloaded %s", sw->config_file);
-	}
-	event_reload(sw, ret < 0 ? err->text : NULL);
-	say_state(ret < 0 ? err : NULL);
-	return ret;
 }
 
 void commit_clear(struct switchd *sw)

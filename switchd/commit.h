@@ -16,8 +16,9 @@
  */
 int commit(struct switchd *sw, struct desired *next, struct err *err);
 
-/* Reads the file again, keeps what others than the file own, and commits. */
-int commit_reload(struct switchd *sw, struct err *err);
+/* The same of what was checked when the switch had made as many commits as now: for who
+ * did that in an earlier turn of the loop. */
+int commit_checked(struct switchd *sw, struct desired *next, struct err *err);
 
 /* Takes everything down. */
 void commit_clear(struct switchd *sw);

@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The desired state: its schemas, reading it from a file, and changing it object
- * by object. What no single object can say is checked in config_check.c.
+ * The desired state: its schemas, and changing it object by object. What no single
+ * object can say is checked in config_check.c; a file is read in config_load.c.
  */
 #include "switchd/config.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "lib/log.h"
-#include "lib/machine.h"
 #include "switchd/port/port.h"
 
-#define CONFIG_SIZE_MAX (64u << 20) /* a file larger than this is a mistake */
-#define SOCKET_NAME	"/switchd.sock"
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 /* desired_object is how each of them begins. */
@@ -87,7 +81,7 @@ static const char *wants_socket_path(const char *value)
 
 static const char *wants_run_dir(const char *value)
 {
-	if (!*value || strlen(value) > SOCKET_PATH_MAX - strlen(SOCKET_NAME))
+	if (!*value || strlen(value) > SOCKET_PATH_MAX - strlen(CONFIG_SOCKET_NAME))
 		return "a folder in which a UNIX socket can be (1 to 94 characters)";
 	return NULL;
 }
@@ -319,7 +313,7 @@ const struct encap_conf *segment_conf_encap(const struct segment_conf *segment, 
 
 /* ---- Changing it ---- */
 
-static void set_owner(struct desired *desired, const char *owner)
+void desired_set_owner(struct desired *desired, const char *owner)
 {
 	for (int kind = 0; kind < DESIRED_KINDS; kind++) {
 		for (size_t i = 0; i < desired_count(desired, (enum desired_kind)kind); i++) {
@@ -439,7 +433,7 @@ int desired_add(struct desired *desired, const char *kind_name, const struct jso
 		r = -EINVAL;
 		goto out;
 	}
-	set_owner(&added, owner);
+	desired_set_owner(&added, owner);
 	if (!config_policy_name(&added)) {
 		r = err_set(err, ENOMEM, "out of memory");
 		goto out;
@@ -569,143 +563,5 @@ int desired_set(struct desired *desired, const char *kind_name, const char *name
 	if (r == 0)
 		exchange(desired, at, &one, 0, kind);
 	desired_clear(&one);
-	return r;
-}
-
-/* ---- Reading it ---- */
-
-/* The host's own name, made fit to be one of ours. */
-static char *host_name(void)
-{
-	char buf[NAME_MAX_LEN + 1];
-
-	(void)snprintf(buf, sizeof(buf), "%s", machine_host_name());
-	for (char *p = buf; *p; p++) {
-		char one[2] = {*p, '\0'};
-
-		if (!config_name_ok(one))
-			*p = '-';
-	}
-	return strdup(buf[0] ? buf : "localhost");
-}
-
-/* What the tables cannot say, because it depends on the host or on another key. false when
- * out of memory. */
-static bool fill_in(struct desired *desired)
-{
-	if (!desired->host)
-		desired->host = host_name();
-	if (!desired->host)
-		return false;
-	if (!desired->control) {
-		size_t size = strlen(desired->run_dir) + sizeof(SOCKET_NAME);
-
-		desired->control = calloc(1, size);
-		if (!desired->control)
-			return false;
-		(void)stpcpy(stpcpy(desired->control, desired->run_dir), SOCKET_NAME);
-	}
-	return true;
-}
-
-int desired_parse(struct desired *desired, const char *text, const char *name, struct err *err)
-{
-	config_t config;
-	bool ok;
-
-	config_init(&config);
-	ok = conf_read(&config, text, name, err) &&
-	     conf_parse(&desired_schema, config_root_setting(&config), desired, err);
-	config_destroy(&config);
-	if (ok) {
-		set_owner(desired, OWNER_FILE);
-		ok = fill_in(desired) && config_policy_name(desired);
-		if (!ok)
-			(void)err_set(err, ENOMEM, "%s: out of memory", name);
-		ok = ok && desired_check(desired, err) == 0;
-	}
-	if (!ok) {
-		desired_clear(desired);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Reads up to the limit; *size is what came. NULL with errno. */
-static char *read_all(int fd, size_t *size)
-{
-	size_t room = 1 << 16;
-	char *text = malloc(room), *grown;
-
-	*size = 0;
-	while (text) {
-		ssize_t n = read(fd, text + *size, room - 1 - *size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		if (n == 0) {
-			text[*size] = '\0';
-			return text;
-		}
-		*size += (size_t)n;
-		if (*size > CONFIG_SIZE_MAX) {
-			errno = EFBIG;
-			break;
-		}
-		if (*size == room - 1) {
-			room *= 2;
-			grown = realloc(text, room);
-			if (!grown)
-				break;
-			text = grown;
-		}
-	}
-	free(text);
-	return NULL;
-}
-
-/* @syscall openat newfstatat read close */
-static char *read_file(const char *path, size_t *size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char *text = NULL;
-	struct stat st;
-	int saved;
-
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &st) == 0) {
-		if (S_ISDIR(st.st_mode))
-			errno = EISDIR;
-		else
-			text = read_all(fd, size);
-	}
-	saved = errno;
-	(void)close(fd);
-	errno = saved;
-	return text;
-}
-
-int desired_load(struct desired *desired, const char *path, struct err *err)
-{
-	size_t size = 0;
-	char *text = read_file(path, &size);
-	int r;
-
-	if (!text)
-		return err_set(err, errno, "%s: cannot read the configuration: %s", path,
-			       strerror(errno));
-	if (strlen(text) != size) {
-		size_t line = 1;
-
-		for (const char *p = text; *p; p++)
-			line += *p == '\n';
-		r = err_set(err, EINVAL, "%s:%zu: a NUL byte: this is no text file", path, line);
-	} else {
-		r = desired_parse(desired, text, path, err);
-	}
-	free(text);
 	return r;
 }

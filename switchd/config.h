@@ -111,6 +111,9 @@ struct desired {
 
 extern const struct conf_schema uplink_schema, segment_schema, desired_schema;
 
+/* The control socket in `run_dir`, where no other is given. */
+#define CONFIG_SOCKET_NAME "/switchd.sock"
+
 /*
  * Reads, parses and checks a file into a zeroed object, and fills in what
  * depends on the host or on other keys (host, control). 0, or negative errno
@@ -120,6 +123,20 @@ int desired_load(struct desired *desired, const char *path, struct err *err);
 
 /* The same from text in memory, named `name` in messages. For tests and fuzzing. */
 int desired_parse(struct desired *desired, const char *text, const char *name, struct err *err);
+
+/*
+ * The same as desired_load() in steps, for who has other things to do meanwhile. A step
+ * says 1: there are more; 0: *desired, zeroed before the first, is filled in; or negative
+ * errno with a message and *desired cleared. `path` is the caller's, and stays. NULL when
+ * out of memory; ending NULL is fine.
+ */
+struct desired_loading;
+struct desired_loading *desired_loading_begin(const char *path);
+int desired_loading_step(struct desired_loading *loading, struct desired *desired, struct err *err);
+void desired_loading_end(struct desired_loading *loading);
+
+/* Says of all objects who made them. */
+void desired_set_owner(struct desired *desired, const char *owner);
 
 /*
  * Checks what no single object can: duplicate names and ids, references to

@@ -525,32 +525,45 @@ static bool check_port(const struct check *check, const struct port_conf *port)
 	return check_port_interface(check, port);
 }
 
+/* The first port before the i-th with which that cannot be, or NULL. */
+static const struct port_conf *rival(const struct check *check, const struct port_ops *const *ops,
+				     size_t i)
+{
+	const struct port_conf *port = desired_port_at(check->desired, i);
+
+	for (size_t j = 0; ops[i]->conflict && j < i; j++) {
+		const struct port_conf *other = desired_port_at(check->desired, j);
+
+		if (ops[j] == ops[i] && ops[i]->conflict(other, port))
+			return other;
+	}
+	return NULL;
+}
+
 static bool check_ports(const struct check *check)
 {
 	size_t count = check->desired->ports.count;
+	const struct port_ops **ops = calloc(count + 1, sizeof(*ops));
+	bool ok = ops || err_set(check->err, ENOMEM, "out of memory") == 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (!check_port(check, desired_port_at(check->desired, i)))
-			return false;
-	for (size_t i = 1; i < count; i++) {
-		const struct port_conf *port = desired_port_at(check->desired, i);
-		const struct port_ops *ops = port_ops_find(port->type);
-
-		for (size_t j = 0; ops->conflict && j < i; j++) {
-			const struct port_conf *other = desired_port_at(check->desired, j);
-			char what[200];
-			bool device =
-			    strcmp(port->type, "tap") == 0 || strcmp(port->type, "netdev") == 0;
-
-			if (strcmp(other->type, port->type) != 0 || !ops->conflict(other, port))
-				continue;
-			(void)snprintf(what, sizeof(what),
-				       "port \"%s\" and port \"%s\" want the same %s", port->name,
-				       other->name, device ? "interface" : "socket");
-			return fail_two(check, (const void *)other, (const void *)port, what);
-		}
+	for (size_t i = 0; ok && i < count; i++) {
+		ok = check_port(check, desired_port_at(check->desired, i));
+		ops[i] = port_ops_find(desired_port_at(check->desired, i)->type);
 	}
-	return true;
+	for (size_t i = 1; ok && i < count; i++) {
+		const struct port_conf *port = desired_port_at(check->desired, i);
+		const struct port_conf *other = rival(check, ops, i);
+		char what[200];
+		bool device = strcmp(port->type, "tap") == 0 || strcmp(port->type, "netdev") == 0;
+
+		if (!other)
+			continue;
+		(void)snprintf(what, sizeof(what), "port \"%s\" and port \"%s\" want the same %s",
+			       port->name, other->name, device ? "interface" : "socket");
+		ok = fail_two(check, (const void *)other, (const void *)port, what);
+	}
+	free(ops);
+	return ok;
 }
 
 int desired_check(struct desired *desired, struct err *err)

@@ -12,6 +12,7 @@
 #include "switchd/egress.h"
 #include "switchd/forward.h"
 #include "switchd/membership.h"
+#include "switchd/reload.h"
 #include "switchd/takeover.h"
 
 #define TRACE_FRAMES_MAX 1024u
@@ -228,13 +229,35 @@ static void do_segment_del(struct switchd *sw, struct ctl_conn *conn, json_t *ar
 	del_object(sw, conn, "segment", args);
 }
 
+struct reload_wait {
+	struct switchd *sw;
+	uint64_t number;
+};
+
+static bool reload_next(void *state, struct ctl_conn *conn)
+{
+	const struct reload_wait *wait = state;
+	struct err err = {""};
+	int ret = reload_result(wait->sw, wait->number, &err);
+
+	if (ret != -EINPROGRESS)
+		answer(conn, ret, &err);
+	return ret == -EINPROGRESS;
+}
+
 static void do_reload(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
-	struct err err;
+	struct reload_wait *wait = calloc(1, sizeof(*wait));
 
 	(void)args;
 	(void)fd;
-	answer(conn, commit_reload(sw, &err), &err);
+	if (!wait) {
+		ctl_fail(conn, "out of memory");
+		return;
+	}
+	wait->sw = sw;
+	wait->number = reload_ask(sw);
+	ctl_generate(conn, reload_next, free, wait);
 }
 
 /* ---- the FDB ---- */

@@ -35,6 +35,7 @@
 #include "switchd/port/bulk.h"
 #include "switchd/ports_links.h"
 #include "switchd/privileges.h"
+#include "switchd/reload.h"
 #include "switchd/rtnl.h"
 #include "switchd/saved.h"
 #include "switchd/segment.h"
@@ -159,14 +160,9 @@ static void on_netlink(void *arg)
 
 static void on_hup(struct ev_loop *loop, ev_signal *signal, int events)
 {
-	struct switchd *sw = signal->data;
-	struct err err;
-
 	(void)loop;
 	(void)events;
-	notify_reloading();
-	(void)commit_reload(sw, &err); /* says how it went, as one by switchctl does */
-	notify_ready(NULL);
+	reload_ask_told(signal->data);
 }
 
 static void on_end(struct ev_loop *loop, ev_signal *signal, int events)

@@ -21,6 +21,7 @@
 #include "switchd/port/bulk.h"
 #include "switchd/ports.h"
 #include "switchd/ports_links.h"
+#include "switchd/reload.h"
 #include "switchd/rtnl.h"
 #include "switchd/sieve.h"
 #include "switchd/takeover.h"
@@ -136,6 +137,8 @@ int switchd_init(struct switchd *sw, const char *config_file)
 	if (!sw->loop || !sw->pool || !sw->fdb || !sw->conns || !sw->uplink_names ||
 	    !sw->segment_names || !sw->port_names || !sw->segment_by_number)
 		return -ENOMEM;
+	if (reload_open(sw) < 0)
+		return -ENOMEM;
 	fdb_on_event(sw->fdb, event_fdb, sw);
 	sw->encap_host.loop = sw->loop;
 	sw->encap_host.now = &sw->now;
@@ -166,6 +169,7 @@ int switchd_init(struct switchd *sw, const char *config_file)
 void switchd_fini(struct switchd *sw)
 {
 	sw->ending = true;
+	reload_close(sw);
 	commit_clear(sw);
 	takeover_abandon(sw);
 	inherit_destroy(sw->inherit);

@@ -30,6 +30,7 @@ struct names;
 struct nexthops;
 struct policy;
 struct relay;
+struct reload;
 struct snooping;
 struct sieves;
 struct switchd;
@@ -153,7 +154,9 @@ struct switchd {
 	bool uplinks_unseen;   /* one could not be looked at: again in a second */
 	unsigned links_unseen; /* how often interfaces could not be listed: the same */
 	uint64_t now, started; /* of clock_ms(); now is taken once a turn */
+	struct reload *reload;
 	uint64_t reloads, reload_failures;
+	uint64_t commits; /* that were begun */
 	uint64_t wakeups;
 	struct work work;	   /* since the start */
 	struct work second_ago;	   /* as it was when the last second began, */

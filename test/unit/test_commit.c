@@ -571,68 +571,6 @@ static void what_fails_its_check_changes_nothing(void **state)
 	assert_int_equal(sw.desired.ports.count, 3);
 }
 
-/* ---- reloads from a file ---- */
-
-static char path[] = "/tmp/tvd-test-commit-XXXXXX";
-
-static void write_file(const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-static void add_by_hand(const char *text)
-{
-	json_t *json = json_loads(text, 0, NULL);
-	struct desired next;
-	struct err err;
-
-	assert_non_null(json);
-	memset(&next, 0, sizeof(next));
-	assert_int_equal(desired_copy(&next, &sw.desired, &err), 0);
-	assert_int_equal(desired_add(&next, "port", json, OWNER_CLI, &err), 0);
-	assert_int_equal(commit(&sw, &next, &err), 0);
-	json_decref(json);
-}
-
-static void a_reload_keeps_what_others_than_the_file_made(void **state)
-{
-	const struct port *mine;
-	struct err err = {""};
-	int fd = mkstemp(path);
-
-	(void)state;
-	assert_true(fd >= 0);
-	close(fd);
-	sw.config_file = path;
-	write_file(BASE);
-	assert_int_equal(commit_reload(&sw, &err), 0);
-	add_by_hand(
-	    "{\"name\": \"mine\", \"type\": \"tap\", \"segment\": \"t\", \"netns\": \"n\"}");
-	mine = switchd_port(&sw, "mine");
-	learn_at_port("mine", 9);
-	write_file(HEAD "segments = (" PLAIN_T ");");
-	assert_int_equal(commit_reload(&sw, &err), 0);
-	assert_ptr_equal(switchd_port(&sw, "mine"), mine);
-	assert_string_equal(mine->conf->owner, OWNER_CLI);
-	assert_non_null(lookup("t", 9));
-	assert_int_equal(list_length(&sw.ports), 1);
-	/* It needs a segment that the file takes away; a name may not be twice. */
-	write_file(HEAD "segments = (" WIRE_S ");");
-	assert_true(commit_reload(&sw, &err) < 0);
-	write_file(HEAD "segments = (" PLAIN_T "); ports = (" PORT("mine", "t") ");");
-	assert_true(commit_reload(&sw, &err) < 0);
-	(void)unlink(path);
-	assert_true(commit_reload(&sw, &err) < 0);
-	assert_ptr_equal(switchd_port(&sw, "mine"), mine);
-	assert_non_null(lookup("t", 9));
-	assert_int_equal(sw.reloads, 2);
-	assert_int_equal(sw.reload_failures, 3);
-}
-
 /* ---- at random ---- */
 
 #define SEGMENTS 5u
@@ -802,7 +740,6 @@ int main(void)
 	    CASE(wires_are_known_by_what_they_are_not_by_order),
 	    CASE(a_wire_that_begins_anew_forgets_who_was_behind_it),
 	    CASE(what_fails_its_check_changes_nothing),
-	    CASE(a_reload_keeps_what_others_than_the_file_made),
 	    CASE(any_state_can_follow_any_other),
 	};
 
