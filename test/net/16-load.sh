@@ -2,35 +2,48 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # At full load nobody pays for another: while one guest sends superframes, another small
-# frames as fast as it can, and a third reads nothing, all frames of one that sends little
-# arrive, and requests are answered. Afterwards the switch sleeps, though it is to look for
+# frames as fast as it can, and some at ports of all kinds read nothing, all frames of one
+# that sends little arrive, and requests are answered. Afterwards the switch sleeps, though it is to look for
 # frames without sleeping while there are some.
 #
 #	hostA: vm1 (superframes), vm2 (gets the load), vm3 (sends little), vm4 (hears it),
-#	       vm5 (small frames), deaf (reads nothing)
+#	       vm5 (small frames), and who read nothing: stream, dgram, udp, vde, netdev (a TAP)
 
 # shellcheck disable=SC2016 # what eval is given stands in single quotes
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "$0")/common.sh"
 lab_begin "$@"
 load=$LAB_TOP/test/net/load.py
+deaf="stream dgram udp vde/1 netdev"
 COUNT=1500
 
 lab_guest vm1 vm2 vm3 vm4 vm5
 lab_host hostA
+deaf_port() { # TYPE KEYS
+	printf '{ name = "%s"; type = "%s"; segment = "alpha"; %s }' "$1" "$1" "$2"
+}
 {
 	echo 'busy_poll = 200;'
 	list segments "$(segment alpha 1 'storm = 0; ')"
 	list ports "$(tap vm1 alpha)" "$(tap vm2 alpha)" "$(tap vm3 alpha)" "$(tap vm4 alpha)" "$(tap vm5 alpha)" \
-		"{ name = \"deaf\"; type = \"stream\"; segment = \"alpha\"; path = \"$LAB/deaf\"; }"
+		"$(deaf_port stream "path = \"$LAB/stream\";")" "$(deaf_port netdev 'interface = "deaf0";')" \
+		"$(deaf_port dgram "path = \"$LAB/dgram\"; remote = \"$LAB/dgram.guest\";")" \
+		"$(deaf_port udp 'local = "127.0.0.1:4000"; remote = "127.0.0.1:4001";')" \
+		"$(deaf_port vde "path = \"$LAB/vde\";")"
 } | lab_config hostA
 lab_start hostA
 address vm1 vm2 vm3 vm4 vm5
-background hostA "$PYTHON" "$load" deaf "$LAB/deaf"
+background hostA "$PYTHON" "$load" deaf "$LAB/stream"
+background hostA "$PYTHON" "$load" deaf_dgram "$LAB/dgram.guest" "$LAB/dgram"
+background hostA "$PYTHON" "$load" deaf_udp 4001 4000
+background hostA "$PYTHON" "$load" deaf_tap deaf0
+background hostA "$PYTHON" "$LAB_TOP/test/net/vdeclient.py" late "$LAB/never" "$LAB/vde"
 is_up() {
 	[ "$(ctl hostA -j port show "$1" | json "d[0]['state']")" = up ]
 }
-check "somebody is at the port who reads nothing" wait_until 10 is_up deaf
+for port in $deaf; do
+	check "somebody is at the port who reads nothing: $port" wait_until 10 is_up "$port"
+done
 status() { # EXPRESSION
 	ctl hostA -j status | json "$1"
 }
@@ -78,7 +91,9 @@ check "the load has not ended" kill -0 "$superframes" "$flood"
 wait "$says" || :
 wait "$heard" || :
 check "of $COUNT frames each has arrived" equal "$(sed -n 's/^heard //p' "$LAB/heard")" "$COUNT"
-check "though one has lost those that it does not read" [ "$(port_drops hostA deaf queue_full tx)" -gt 0 ]
+for port in stream dgram vde/1; do
+	check "though one has lost those that it does not read: $port" [ "$(port_drops hostA "$port" queue_full tx)" -gt 0 ]
+done
 check "many small frames were read at once, where the kernel can" status \
 	"d['bulk'] is None or d['bulk']['frames'] > 4 * d['bulk']['calls'] > 0"
 

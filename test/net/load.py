@@ -3,13 +3,19 @@
 """Guests under load: those who make it, and those who must not suffer from it.
 
 load.py deaf PATH                connects to a port's stream socket and reads nothing
+load.py deaf_dgram OWN PEER      the same of a pair of UNIX datagram sockets
+load.py deaf_udp OWN PEER        and of UDP, on two ports of 127.0.0.1
+load.py deaf_tap IFNAME          and of a TAP that it makes
 load.py flood IFNAME FROM TO     small frames to a station, as fast as it can
 load.py say IFNAME FROM COUNT    numbered broadcasts, one a millisecond
 load.py hear IFNAME COUNT        prints "ready", and how many of those it has heard when all
                                  are there or none has come for a while
 """
+import fcntl
+import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -35,6 +41,30 @@ def deaf(path):
             break
         except OSError:
             time.sleep(0.05)
+    time.sleep(1000)
+
+
+HELLO = b"\xff" * 6 + b"\x52\x54\0\0\0\x77" + LOAD + bytes(46)
+
+
+def deaf_dgram(own, peer):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(own)
+    sock.sendto(HELLO, peer)
+    time.sleep(1000)
+
+
+def deaf_udp(own, peer):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", int(own)))
+    sock.sendto(HELLO, ("127.0.0.1", int(peer)))
+    time.sleep(1000)
+
+
+def deaf_tap(name):
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1002))  # TAP, no header
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
     time.sleep(1000)
 
 
@@ -70,4 +100,5 @@ def hear(interface, count):
 
 
 if __name__ == "__main__":
-    {"deaf": deaf, "flood": flood, "say": say, "hear": hear}[sys.argv[1]](*sys.argv[2:])
+    {"deaf": deaf, "deaf_dgram": deaf_dgram, "deaf_udp": deaf_udp, "deaf_tap": deaf_tap, "flood": flood,
+     "say": say, "hear": hear}[sys.argv[1]](*sys.argv[2:])
