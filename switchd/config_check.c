@@ -543,9 +543,11 @@ static const struct port_conf *rival(const struct check *check, const struct por
 static bool check_ports(const struct check *check)
 {
 	size_t count = check->desired->ports.count;
-	const struct port_ops **ops = calloc(count + 1, sizeof(*ops));
-	bool ok = ops || err_set(check->err, ENOMEM, "out of memory") == 0;
+	const struct port_ops **ops = calloc(count + 1, sizeof(const struct port_ops *));
+	bool ok = true;
 
+	if (!ops)
+		return err_set(check->err, ENOMEM, "out of memory") == 0;
 	for (size_t i = 0; ok && i < count; i++) {
 		ok = check_port(check, desired_port_at(check->desired, i));
 		ops[i] = port_ops_find(desired_port_at(check->desired, i)->type);

@@ -91,12 +91,14 @@ static json_t *last_second_json(const struct switchd *sw)
 }
 
 struct sum {
-	uint64_t rx_merged, tx_segments, tx_cut, tx_summed, tx_bypassed, drops;
+	uint64_t rx_merged, tx_frames, tx_segments, tx_cut, tx_summed, tx_bypassed, drops;
+	uint64_t overruns, fallbacks; /* of rings and accelerators */
 };
 
 static void add_stats(struct sum *sum, const struct stats *stats)
 {
 	sum->rx_merged += stats->rx_merged;
+	sum->tx_frames += stats->tx_frames;
 	sum->tx_segments += stats->tx_segments;
 	sum->tx_cut += stats->tx_cut;
 	sum->tx_summed += stats->tx_summed;
@@ -104,7 +106,39 @@ static void add_stats(struct sum *sum, const struct stats *stats)
 		sum->drops += stats->rx_drops[i] + stats->tx_drops[i];
 }
 
-/* Of all ports and encaps that there are. */
+static void add_ring(void *arg, const char *uplink, unsigned version, const char *name,
+		     uint64_t count)
+{
+	struct sum *sum = arg;
+
+	(void)uplink;
+	(void)version;
+	if (strcmp(name, "overruns") == 0)
+		sum->overruns += count;
+	else if (strcmp(name, "fallbacks") == 0)
+		sum->fallbacks += count;
+}
+
+/* How often what is fast had no room, or could not be had. */
+static void add_fast(struct sum *sum, const struct switchd *sw)
+{
+	for (unsigned kind = 0; kind < ENCAP_KINDS; kind++) {
+		const struct encap_ops *ops = encap_at((enum encap_kind)kind);
+
+		if (ops && ops->count)
+			ops->count((struct encap_host *)&sw->encap_host, add_ring, sum);
+	}
+	for (const struct list *it = sw->uplinks.next; it != &sw->uplinks; it = it->next) {
+		struct accelerate_figures figures;
+
+		if (!accelerate_figures(container_of(it, struct uplink, link), &figures))
+			continue;
+		sum->overruns += figures.overruns;
+		sum->fallbacks += figures.fallbacks;
+	}
+}
+
+/* Of all ports, encaps and uplinks that there are. */
 static json_t *traffic_json(const struct switchd *sw)
 {
 	json_t *object = json_object();
@@ -120,14 +154,18 @@ static json_t *traffic_json(const struct switchd *sw)
 			sum.tx_bypassed += segment->encaps[i]->encap.bypassed;
 		}
 	}
+	add_fast(&sum, sw);
 	json_object_set_new(object, "working_wakeups", integer(sw->work.wakeups));
 	json_object_set_new(object, "frames", integer(sw->work.frames));
 	json_object_set_new(object, "segments", integer(sw->work.segments));
 	json_object_set_new(object, "merged", integer(sum.rx_merged));
+	json_object_set_new(object, "tx_frames", integer(sum.tx_frames));
 	json_object_set_new(object, "tx_segments", integer(sum.tx_segments));
 	json_object_set_new(object, "cut", integer(sum.tx_cut));
 	json_object_set_new(object, "summed", integer(sum.tx_summed));
 	json_object_set_new(object, "bypassed", integer(sum.tx_bypassed));
+	json_object_set_new(object, "overruns", integer(sum.overruns));
+	json_object_set_new(object, "fallbacks", integer(sum.fallbacks));
 	json_object_set_new(object, "drops", integer(sum.drops));
 	return object;
 }

@@ -160,6 +160,7 @@ kill -CONT "${LAB_PID[hostB]}"
 check "what finds no room while the switch does not read" wait_until 5 accelerator hostB "a['overruns'] > 0"
 check "is counted among what was lost" equal \
 	"$(ctl hostB -j status | json "d['stray_drops']['overrun']")" "$(accelerator hostB "a['overruns']")"
+check "and in the sum of all uplinks" equal "$(ctl hostB -j status | json "d['traffic']['overruns']")" "$(accelerator hostB "a['overruns']")"
 check "and in metrics" equal "$(ctl hostB metrics | awk '/^tvdswitch_uplink_accelerator_overruns_total/ { print $2 }')" \
 	"$(accelerator hostB "a['overruns']")"
 check "and guests reach each other" data vm1 vm2
