@@ -7,6 +7,10 @@
 
 #include "lib/frame.h"
 
+/* Words of a filter that libpcap may shorten: that takes ten times as long as the rest, more with
+ * each word, and saves some hundred nanoseconds for the first packet of a connection. */
+#define OPTIMIZED_MAX 72
+
 /* ---- one rule ---- */
 
 struct rule *rule_ref(struct rule *rule)
@@ -46,11 +50,12 @@ static bool program_ok(const struct bpf_program *program)
 
 static int rule_compile(struct rule *rule, pcap_t *pcap, struct err *err)
 {
-	int ret = filter_check(rule->filter, err);
+	int words = filter_check(rule->filter, err);
 
-	if (ret < 0)
-		return ret;
-	if (pcap_compile(pcap, &rule->program, rule->filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+	if (words < 0)
+		return words;
+	if (pcap_compile(pcap, &rule->program, rule->filter, words <= OPTIMIZED_MAX,
+			 PCAP_NETMASK_UNKNOWN) < 0) {
 		memset(&rule->program, 0, sizeof(rule->program));
 		return err_set(err, EINVAL, "%s", pcap_geterr(pcap));
 	}

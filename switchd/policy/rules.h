@@ -53,12 +53,12 @@ struct rules {
 /*
  * Whether a text is a filter that can be used here: in the language of pcap-filter(7),
  * with numbers and addresses alone. Names would have to be looked up, and that may
- * take long; tags never get here; what loops has no bound. 0, or -EINVAL with a
- * message that names the word.
+ * take long; tags never get here; what loops has no bound, and many words take libpcap too long.
+ * How many words it has, or -EINVAL with a message that names the word.
  */
 int filter_check(const char *text, struct err *err);
 
-/* The same, and whether libpcap understands it. */
+/* The same, and whether libpcap understands it. 0 or -EINVAL. */
 int filter_try(const char *text, struct err *err);
 
 /* A list without rules, or of copies of these. NULL with a message in err. */

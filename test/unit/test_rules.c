@@ -144,6 +144,36 @@ static void bad_filters(void **state)
 	assert_int_equal(filter_try(deep, NULL), -EINVAL);
 }
 
+// As long as may be, and too long; what is not shortened any more still says the same.
+static void long_filters(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	for (unsigned hosts = 20; hosts <= 65; hosts++) {
+		const struct rule_spec spec = {.filter = text};
+		uint8_t frame[60] = {[12] = 8, [14] = 0x45, [26] = 10, 9, 9, 9, 10, 0, 0, 0};
+		struct rules *rules;
+		size_t used = 0;
+
+		for (unsigned i = 0; i < hosts; i++)
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+						 "%shost 10.0.0.%u", i ? " or " : "", i + 1);
+		rules = rules_create(&spec, 1, NULL);
+		if (3 * hosts - 1 > 192) { // "or" is a word, too
+			assert_null(rules);
+			continue;
+		}
+		assert_non_null(rules);
+		for (unsigned i = 0; i < 70; i++) {
+			frame[33] = (uint8_t)i;
+			assert_int_equal(rules_match(rules, frame, 60, 60, NULL, NULL) != NULL,
+					 i >= 1 && i <= hosts);
+		}
+		rules_destroy(rules);
+	}
+}
+
 // Every word that is let through is one to libpcap, too: else it would be a name.
 static void words_are_words(void **state)
 {
@@ -276,9 +306,13 @@ static void lists_take_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(good_filters),    cmocka_unit_test(bad_filters),
-	    cmocka_unit_test(words_are_words), cmocka_unit_test(the_first_that_matches),
-	    cmocka_unit_test(lists_take_over), cmocka_unit_test(may_ask),
+	    cmocka_unit_test(good_filters),
+	    cmocka_unit_test(bad_filters),
+	    cmocka_unit_test(long_filters),
+	    cmocka_unit_test(words_are_words),
+	    cmocka_unit_test(the_first_that_matches),
+	    cmocka_unit_test(lists_take_over),
+	    cmocka_unit_test(may_ask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
