@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/frame.h"
+#include "lib/hash.h"
 
 /* Words of a filter that libpcap may shorten: that takes ten times as long as the rest, more with
  * each word, and saves some hundred nanoseconds for the first packet of a connection. */
@@ -75,6 +76,7 @@ int filter_try(const char *text, struct err *err)
 
 static struct rule *rule_create(const struct rule_spec *spec, pcap_t *pcap, struct err *err)
 {
+	static const struct hash_key key; /* nobody else writes filters */
 	struct rule *rule = calloc(1, sizeof(*rule));
 
 	if (!rule)
@@ -88,6 +90,7 @@ static struct rule *rule_create(const struct rule_spec *spec, pcap_t *pcap, stru
 		goto no_memory;
 	if (spec->port && !(rule->port = strdup(spec->port)))
 		goto no_memory;
+	rule->hash = hash_bytes(&key, rule->filter, strlen(rule->filter));
 	if (rule_compile(rule, pcap, err) == 0)
 		return rule;
 	rule_unref(rule);
@@ -113,39 +116,14 @@ bool rule_holds_at(const struct rule *rule, const char *from_port, const char *t
 
 /* ---- a list ---- */
 
-static size_t place_of(const struct rules *rules, const struct rule *rule)
-{
-	return (size_t)((uintptr_t)rule * 0x9e3779b97f4a7c15u >> 20) & rules->mask;
-}
-
-/* Where a rule is in the table, or would be. */
+/* Where a rule is in the table, or would be: behind those that say the same. */
 static size_t find_place(const struct rules *rules, const struct rule *rule)
 {
-	size_t at = place_of(rules, rule);
+	size_t at = rule->hash & rules->mask;
 
 	while (rules->known[at] && rules->known[at] != rule)
 		at = (at + 1) & rules->mask;
 	return at;
-}
-
-/* Takes a rule out of the table, and closes the gap. */
-static void forget(struct rules *rules, const struct rule *rule)
-{
-	size_t at = find_place(rules, rule);
-
-	rules->known[at] = NULL;
-	for (size_t next = (at + 1) & rules->mask; rules->known[next];
-	     next = (next + 1) & rules->mask) {
-		const struct rule *moved = rules->known[next];
-
-		rules->known[next] = NULL;
-		rules->known[find_place(rules, moved)] = moved;
-	}
-}
-
-static void note(struct rules *rules, const struct rule *rule)
-{
-	rules->known[find_place(rules, rule)] = rule;
 }
 
 struct rules *rules_create(const struct rule_spec *specs, size_t count, struct err *err)
@@ -170,7 +148,7 @@ struct rules *rules_create(const struct rule_spec *specs, size_t count, struct e
 			goto fail;
 		rule->lists = 1;
 		rules->rule[rules->count++] = rule;
-		note(rules, rule);
+		rules->known[find_place(rules, rule)] = rule;
 		rules->has_ports = rules->has_ports || rule->port;
 	}
 	pcap_close(pcap);
@@ -190,36 +168,36 @@ void rules_destroy(struct rules *rules)
 		rules->rule[i]->lists--;
 		rule_unref(rules->rule[i]);
 	}
-	free((void *)rules->known);
+	free(rules->known);
 	free(rules);
+}
+
+/* One that says the same, and that the other list does not have yet; or NULL. */
+static struct rule *find_same(const struct rules *former, const struct rule *rule,
+			      const struct rules *rules)
+{
+	for (size_t at = rule->hash & former->mask; former->known[at];
+	     at = (at + 1) & former->mask) {
+		if (same(rule, former->known[at]) && !rules_have(rules, former->known[at]))
+			return former->known[at];
+	}
+	return NULL;
 }
 
 void rules_adopt(struct rules *rules, struct rules *former)
 {
-	size_t next = 0;
-
-	if (!former)
-		return;
-	for (size_t i = 0; i < rules->count; i++) {
+	for (size_t i = 0; former && i < rules->count; i++) {
 		struct rule *rule = rules->rule[i];
+		struct rule *old = find_same(former, rule, rules);
 
-		/* Most stand where they stood, or a little further on. */
-		for (size_t n = 0; n < former->count; n++) {
-			const size_t j = (next + n) % former->count;
-			struct rule *old = former->rule[j];
-
-			if (!same(rule, old) || rules_have(rules, old))
-				continue;
-			next = j + 1;
-			old->log = rule->log;
-			old->lists++;
-			forget(rules, rule);
-			rules->rule[i] = rule_ref(old);
-			note(rules, old);
-			rule->lists--;
-			rule_unref(rule);
-			break;
-		}
+		if (!old || old == rule)
+			continue;
+		old->log = rule->log;
+		old->lists++;
+		rules->known[find_place(rules, rule)] = old;
+		rules->rule[i] = rule_ref(old);
+		rule->lists--;
+		rule_unref(rule);
 	}
 }
 

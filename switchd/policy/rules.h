@@ -32,6 +32,7 @@ struct rule_spec {
 
 struct rule {
 	char *filter, *port;
+	uint64_t hash; /* of the filter */
 	bool stateful; /* answers to what it lets through pass, too */
 	bool pickup;   /* TCP connections of which nobody saw the beginning are taken, too */
 	bool log;
@@ -44,9 +45,9 @@ struct rule {
 
 struct rules {
 	size_t count;
-	bool has_ports;		   /* one of them holds for one port only */
-	const struct rule **known; /* the same, by their addresses: an open hash table */
-	size_t mask;		   /* of its places, twice as many at least */
+	bool has_ports;	     /* one of them holds for one port only */
+	struct rule **known; /* the same, by their filters: an open hash table */
+	size_t mask;	     /* of its places, twice as many at least */
 	struct rule *rule[];
 };
 
