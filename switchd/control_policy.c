@@ -173,7 +173,7 @@ void control_policy_check(struct switchd *sw, struct ctl_conn *conn, json_t *arg
 	const struct matrix_flow *flow = NULL;
 	const struct policy_flow *live;
 	enum flow out, in;
-	char why[600] = "";
+	char why[1024] = "";
 	size_t used;
 
 	if (!from || !to) {

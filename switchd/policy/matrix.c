@@ -245,6 +245,8 @@ static bool has_answers(const struct matrix_flow *flow)
 		const struct flow_conf *entry = flow->half[side].entry;
 		const struct rule_conf *rules = entry ? entry->allow.items : NULL;
 
+		if (entry && entry->mode == FLOW_AUDIT)
+			return true; /* of all that passes, stateful rules or none */
 		for (size_t i = 0; entry && i < entry->allow.count; i++)
 			if (rules[i].stateful)
 				return true;

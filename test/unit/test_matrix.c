@@ -123,6 +123,9 @@ static void answers_cross(void **state)
 	b = (size_t)matrix_domain_find(matrix, "b");
 	assert_true(matrix_may_cross(matrix, a, b));
 	assert_false(matrix_may_cross(matrix, b, a));
+	flow->mode = FLOW_AUDIT; /* which remembers what it would have refused */
+	assert_true(matrix_may_cross(matrix, b, a));
+	flow->mode = FLOW_ENFORCE;
 	flow->allow.items = &stateful;
 	assert_true(matrix_may_cross(matrix, b, a));
 	flow->flow = FLOW_OPEN; /* of the matrix: the entry as it was read */
