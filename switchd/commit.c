@@ -205,8 +205,9 @@ static void warn_of_fixed(const struct desired *now, const struct desired *next)
 {
 	if (strcmp(now->control, next->control) != 0 || strcmp(now->user, next->user) != 0 ||
 	    strcmp(now->run_dir, next->run_dir) != 0 || now->ids != next->ids ||
-	    now->seccomp != next->seccomp)
-		log_warn("control, user, run_dir, ids and seccomp take effect at the next start");
+	    now->seccomp != next->seccomp || now->yield != next->yield)
+		log_warn("control, user, run_dir, ids, seccomp and yield take effect at the next "
+			 "start");
 }
 
 /* Brings what is live in line with a checked configuration. 0, or -ENOMEM with a part of

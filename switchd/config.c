@@ -186,6 +186,7 @@ static const struct conf_key desired_keys[] = {
      .initial = LOG_LEVEL_INFO},
     {KEY(desired, ids, "ids", CONF_ENUM), .words = ids_words},
     {KEY(desired, seccomp, "seccomp", CONF_BOOL), .initial = true},
+    {KEY(desired, yield, "yield", CONF_BOOL), .initial = true},
     {KEY(desired, busy_poll, "busy_poll", CONF_INT), .max = 1000},
     {KEY(desired, connections_max, "connections_max", CONF_INT), .min = 1, .max = 4194304,
      .initial = 65536},

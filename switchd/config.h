@@ -98,7 +98,7 @@ struct desired {
 	struct conf_head head;
 	char *host, *control, *user, *run_dir;
 	int log_level, ids; /* enum log_level, enum ids_mode */
-	bool seccomp;
+	bool seccomp, yield;
 	int64_t busy_poll;				/* microseconds */
 	int64_t connections_max, connections_guest_max; /* the latter 0: a quarter of the former */
 	struct conf_list uplinks;			/* of struct uplink_conf */

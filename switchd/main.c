@@ -373,6 +373,8 @@ static int start(struct switchd *sw, struct heritage *heritage, struct desired *
 			return ret;
 	}
 	raise_descriptors();
+	if (desired->yield)
+		wait_behind_others();
 	sw->encap_host.ids_shared = desired->ids == IDS_SHARED;
 	/* The control socket is at no other process's path, and stays there. */
 	sw->port_host.instance = (uint32_t)hash_bytes(&(const struct hash_key){{0, 0}},

@@ -17,4 +17,11 @@ struct ev_loop;
 int wait_start(struct ev_loop *loop, unsigned ms, void (*tick)(void *arg), void *arg);
 void wait_stop(void);
 
+/*
+ * Lets whoever is woken by a frame run before this process, where both are on one core: its
+ * answer is there then before this process would sleep, which saves that and being woken for
+ * it. Before the sandbox; it is no matter if the kernel cannot.
+ */
+void wait_behind_others(void);
+
 #endif

@@ -9,7 +9,10 @@
 
 #include <dlfcn.h>
 #include <ev.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "switchd/wait.h"
@@ -91,12 +94,43 @@ static void libev_waits_here(void **state)
 	(void)dlclose(libc);
 }
 
+static struct sched_attr scheduled(void)
+{
+	struct sched_attr attr = {.size = 0};
+
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0), 0);
+	return attr;
+}
+
+/* Another policy is somebody's choice, and stays as it is. */
+static void others_go_first(void **state)
+{
+	struct sched_attr before = scheduled(), batch = before, after;
+
+	(void)state;
+	if (before.sched_policy != SCHED_NORMAL)
+		skip();
+	wait_behind_others();
+	after = scheduled();
+	assert_int_equal(after.sched_policy, before.sched_policy);
+	assert_int_equal(after.sched_nice, before.sched_nice);
+	/* Before Linux 6.12 it is 0, and stays that. */
+	assert_int_equal(after.sched_runtime, 2 * before.sched_runtime);
+	batch.size = sizeof(batch);
+	batch.sched_policy = SCHED_BATCH;
+	assert_int_equal(syscall(SYS_sched_setattr, 0, &batch, 0), 0);
+	wait_behind_others();
+	assert_int_equal(scheduled().sched_runtime, before.sched_runtime);
+	assert_int_equal(scheduled().sched_policy, SCHED_BATCH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ticks_end_sleeps),
 	    cmocka_unit_test(timers_keep_their_time),
 	    cmocka_unit_test(libev_waits_here),
+	    cmocka_unit_test(others_go_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
