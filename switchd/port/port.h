@@ -100,7 +100,7 @@ struct port {
 	char why[160];		      /* why it is not up, for `port show` */
 	bool refused;		      /* not up, since the host would lose what it uses */
 	unsigned offloads;	      /* OFFLOAD_ bits that the guest takes now */
-	struct mac mac;		      /* of the guest\'s interface; zero: not known here */
+	struct mac mac;		      /* of the guest's interface; zero: not known here */
 	unsigned mtu;	  /* to set on the interface if its `mtu` is not given; 0: leave */
 	unsigned ifindex; /* of the existing interface that it has taken; 0: none */
 	/* Its descriptors are another process's too, which may go on with them after
