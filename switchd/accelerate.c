@@ -27,11 +27,9 @@
 
 LOG_MODULE("accelerate");
 
-#define TUN_DEVICE	"/dev/net/tun"
-#define MAGIC		0x74766461u /* "tvda" */
-#define PRIORITY	1u	    /* before whatever others may have put there */
-#define HANDLE		0x5456u
-#define FORMER_NO_QDISC 1u
+#define TUN_DEVICE "/dev/net/tun"
+#define PRIORITY   1u /* before whatever others may have put there */
+#define HANDLE	   0x5456u
 
 #define LOOK_MS	  900u
 #define LOST	  64u	/* packets, of which none arrives until the next look... */
@@ -145,7 +143,7 @@ static struct tc_filter filter_of(const struct switchd *sw, unsigned ifindex)
 	    .side = TC_INGRESS,
 	    .priority = PRIORITY,
 	    .handle = HANDLE,
-	    .magic = MAGIC,
+	    .magic = TC_ACCELERATOR,
 	    .instance = sw->port_host.instance,
 	};
 }
@@ -164,7 +162,7 @@ static bool remove_filter(struct switchd *sw, unsigned ifindex, bool anybody)
 	filter.handle = seen.handle;
 	tc_del(sw->rtnl, &filter);
 	filter.side = TC_EGRESS;
-	if ((seen.former & FORMER_NO_QDISC) && seen.others == 0 &&
+	if ((seen.former & TC_NO_QDISC) && seen.others == 0 &&
 	    tc_look(sw->rtnl, &filter, &out) == 0 && !out.found && out.others == 0)
 		tc_del_qdisc(sw->rtnl, ifindex);
 	return true;
@@ -178,7 +176,7 @@ static int add_filter(struct accelerator *a, unsigned ifindex, int program)
 	bool added = false;
 	int ret = tc_need_qdisc(sw->rtnl, ifindex, &added, &err);
 
-	filter.former = added ? FORMER_NO_QDISC : 0;
+	filter.former = added || tc_came_with_us(sw->rtnl, ifindex) ? TC_NO_QDISC : 0;
 	if (ret == 0)
 		ret = tc_add_program(sw->rtnl, &filter, program, &err);
 	if (ret < 0) {

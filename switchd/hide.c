@@ -12,9 +12,7 @@
 
 LOG_MODULE("hide");
 
-#define MAGIC		0x74766468u /* "tvdh" */
-#define PRIORITY	2u
-#define FORMER_NO_QDISC 0x01u
+#define PRIORITY 2u
 
 /* Several processes may share an interface: each has a handle of its own. */
 static struct tc_filter filter_on(unsigned ifindex, uint32_t instance)
@@ -24,7 +22,7 @@ static struct tc_filter filter_on(unsigned ifindex, uint32_t instance)
 	    .side = TC_INGRESS,
 	    .priority = PRIORITY,
 	    .handle = (instance & 0x7fffffffu) | 1,
-	    .magic = MAGIC,
+	    .magic = TC_HIDE,
 	    .instance = instance,
 	};
 }
@@ -57,8 +55,8 @@ int hide_put(struct rtnl *rtnl, unsigned ifindex, uint32_t instance,
 		filter.former = seen.former;
 	else if (ret == 0)
 		ret = tc_need_qdisc(rtnl, ifindex, &added, &said);
-	if (added)
-		filter.former = FORMER_NO_QDISC;
+	if (added || (ret == 0 && !seen.found && tc_came_with_us(rtnl, ifindex)))
+		filter.former = TC_NO_QDISC;
 	if (ret == 0)
 		ret = tc_add(rtnl, &filter, code, count, true, &said);
 	if (ret < 0 && added)
@@ -79,7 +77,7 @@ void hide_end(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
 	filter.handle = seen.handle;
 	tc_del(rtnl, &filter);
 	filter.side = TC_EGRESS;
-	if ((seen.former & FORMER_NO_QDISC) && seen.others == 0 &&
+	if ((seen.former & TC_NO_QDISC) && seen.others == 0 &&
 	    tc_look(rtnl, &filter, &other) == 0 && other.others == 0)
 		tc_del_qdisc(rtnl, ifindex);
 }

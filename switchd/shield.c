@@ -13,14 +13,12 @@
 
 LOG_MODULE("shield");
 
-#define MAGIC	 0x74766473u /* "tvds" */
-#define PRIORITY 1u	     /* before whatever others may have put there */
+#define PRIORITY 1u /* before whatever others may have put there */
 #define HANDLE	 1u
 
 /* The former state. */
 #define FORMER_ADDR_GEN	 0x0fu
 #define FORMER_HAS_IPV6	 0x10u
-#define FORMER_NO_QDISC	 0x20u
 #define FORMER_LINK_DOWN 0x40u
 
 static struct tc_filter filter_on(unsigned ifindex, int side)
@@ -32,7 +30,7 @@ static struct tc_filter filter_on(unsigned ifindex, int side)
 	    .side = sides[side],
 	    .priority = PRIORITY,
 	    .handle = HANDLE,
-	    .magic = MAGIC,
+	    .magic = TC_SHIELD,
 	};
 }
 
@@ -62,7 +60,7 @@ static uint32_t former_of(const struct rtnl_link *link, bool no_qdisc)
 	if (link->addr_gen >= 0)
 		former |= FORMER_HAS_IPV6 | ((uint32_t)link->addr_gen & FORMER_ADDR_GEN);
 	if (no_qdisc)
-		former |= FORMER_NO_QDISC;
+		former |= TC_SHIELD_NO_QDISC;
 	if (!link->up)
 		former |= FORMER_LINK_DOWN;
 	return former;
@@ -164,7 +162,7 @@ void shield_lower(struct rtnl *rtnl, unsigned ifindex, uint32_t instance)
 		if (seen[i].found)
 			del_filter(rtnl, ifindex, i, seen[i].handle);
 	}
-	if ((former & FORMER_NO_QDISC) && seen[0].others == 0 && seen[1].others == 0)
+	if ((former & TC_SHIELD_NO_QDISC) && seen[0].others == 0 && seen[1].others == 0)
 		tc_del_qdisc(rtnl, ifindex);
 }
 

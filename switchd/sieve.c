@@ -14,18 +14,15 @@
 
 LOG_MODULE("sieve");
 
-#define MAGIC 0x74766466u /* "tvdf" */
 /* Behind what the operator may have there, and one for each version: the kernel has one
  * protocol at each priority. */
 #define PRIORITY_V4 0xfe97u
 #define PRIORITY_V6 0xfe98u
-#define ADDED_QDISC 1u
 
 struct sieve {
 	struct list link;
 	unsigned ifindex;
 	uint16_t family;
-	bool added_qdisc;
 };
 
 struct sieves {
@@ -44,7 +41,7 @@ static struct tc_filter filter_on(const struct sieves *sieves, unsigned ifindex,
 	    .side = TC_INGRESS,
 	    .priority = v6 ? PRIORITY_V6 : PRIORITY_V4,
 	    .protocol = v6 ? ETH_P_IPV6 : ETH_P_IP,
-	    .magic = MAGIC,
+	    .magic = TC_SIEVE,
 	    .instance = sieves->instance,
 	};
 }
@@ -105,7 +102,7 @@ static int lift(const struct sieves *sieves, unsigned ifindex, uint16_t family)
 		return ret;
 	filter.handle = seen.handle;
 	tc_del(sieves->rtnl, &filter);
-	if (seen.former != ADDED_QDISC || seen.others)
+	if (seen.former != TC_NO_QDISC || seen.others)
 		return 1;
 	filter.side = TC_EGRESS;
 	if (tc_look(sieves->rtnl, &filter, &egress) == 0 && !egress.others)
@@ -113,8 +110,8 @@ static int lift(const struct sieves *sieves, unsigned ifindex, uint16_t family)
 	return 1;
 }
 
-static int put(const struct sieves *sieves, struct sieve *sieve, const struct sock_filter *code,
-	       unsigned len)
+static int put(const struct sieves *sieves, const struct sieve *sieve,
+	       const struct sock_filter *code, unsigned len)
 {
 	struct tc_filter filter = filter_on(sieves, sieve->ifindex, sieve->family);
 	struct tc_seen seen = {.found = false};
@@ -126,14 +123,7 @@ static int put(const struct sieves *sieves, struct sieve *sieve, const struct so
 		ret = tc_look_for(sieves->rtnl, &filter, &seen);
 	if (ret < 0)
 		return ret;
-	/* The last of ours takes the qdisc with it. */
-	sieve->added_qdisc = added || (seen.found && seen.former == ADDED_QDISC);
-	list_for_each (&((struct sieves *)(uintptr_t)sieves)->list, it) {
-		const struct sieve *other = container_of(it, struct sieve, link);
-
-		sieve->added_qdisc |= other->ifindex == sieve->ifindex && other->added_qdisc;
-	}
-	filter.former = sieve->added_qdisc ? ADDED_QDISC : 0;
+	filter.former = added || tc_came_with_us(sieves->rtnl, sieve->ifindex) ? TC_NO_QDISC : 0;
 	filter.handle = seen.found ? seen.handle : 0;
 	return tc_add(sieves->rtnl, &filter, code, len, seen.found, &err);
 }

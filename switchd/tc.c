@@ -123,8 +123,8 @@ int tc_need_qdisc(struct rtnl *rtnl, unsigned ifindex, bool *added, struct err *
 /* ---- filters ---- */
 
 struct search {
-	const struct tc_filter *kind;
-	bool one; /* of the instance alone */
+	const struct tc_filter *kind; /* without a magic: whatever the qdisc came with */
+	bool one;		      /* of the instance alone */
 	struct tc_seen *seen;
 };
 
@@ -132,9 +132,19 @@ struct search {
 #define NAME	 "tvdswitch"
 #define NAME_LEN sizeof(NAME ":01234567:01234567:01234567")
 
+static bool came_with(uint32_t magic, uint32_t former)
+{
+	if (magic == TC_SHIELD)
+		return former & TC_SHIELD_NO_QDISC;
+	return (magic == TC_HIDE || magic == TC_SIEVE || magic == TC_ACCELERATOR) &&
+	       (former & TC_NO_QDISC);
+}
+
 /* Whether a filter of this magic and instance, with what is to be undone, is one of those. */
 static bool note(const struct search *search, uint32_t magic, uint32_t instance, uint32_t former)
 {
+	if (!search->kind->magic)
+		return came_with(magic, former);
 	if (magic != search->kind->magic || (search->one && instance != search->kind->instance))
 		return false;
 	search->seen->instance = instance;
@@ -205,7 +215,8 @@ static int on_filter(const struct nlmsghdr *nlh, void *arg)
 			 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			bpf = strcmp(mnl_attr_get_str(attr), "bpf") == 0;
 	}
-	if (bpf && options && tcm->tcm_info == priority_and_type(search->kind) &&
+	if (bpf && options &&
+	    (!search->kind->magic || tcm->tcm_info == priority_and_type(search->kind)) &&
 	    read_program(options, search)) {
 		search->seen->found = true;
 		search->seen->handle = tcm->tcm_handle;
@@ -235,6 +246,17 @@ int tc_look(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *see
 int tc_look_for(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen *seen)
 {
 	return look(rtnl, kind, true, seen);
+}
+
+bool tc_came_with_us(struct rtnl *rtnl, unsigned ifindex)
+{
+	struct tc_filter any = {.ifindex = ifindex, .side = TC_INGRESS};
+	struct tc_seen seen, out;
+
+	if (tc_look(rtnl, &any, &seen) < 0)
+		return false;
+	any.side = TC_EGRESS;
+	return seen.found || (tc_look(rtnl, &any, &out) == 0 && out.found);
 }
 
 int tc_add(struct rtnl *rtnl, const struct tc_filter *filter, const struct sock_filter *program,

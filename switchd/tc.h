@@ -22,6 +22,15 @@ struct rtnl;
 #define TC_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define TC_EGRESS  TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 
+/* Who hangs filters, and the bit of `former` by which each says that the qdisc came with
+ * its filter, and goes with it if it is the last. */
+#define TC_SHIELD	   0x74766473u /* "tvds" */
+#define TC_SHIELD_NO_QDISC 0x20u
+#define TC_HIDE		   0x74766468u /* "tvdh" */
+#define TC_SIEVE	   0x74766466u /* "tvdf" */
+#define TC_ACCELERATOR	   0x74766461u /* "tvda" */
+#define TC_NO_QDISC	   0x01u       /* of the other three */
+
 #define TC_MARK_LEN    3u    /* instructions in front of a program: the constants */
 #define TC_PROGRAM_MAX 1000u /* instructions that come after them */
 
@@ -59,6 +68,9 @@ void tc_del(struct rtnl *rtnl, const struct tc_filter *filter);
 
 /* Sees to it that filters can hang there. Sets *added if nothing could before. */
 int tc_need_qdisc(struct rtnl *rtnl, unsigned ifindex, bool *added, struct err *err);
+/* Whether the qdisc came with filters of ours, of whichever switchd, that are there still: who
+ * hangs another says the same, so that the last takes the qdisc along. */
+bool tc_came_with_us(struct rtnl *rtnl, unsigned ifindex);
 void tc_del_qdisc(struct rtnl *rtnl, unsigned ifindex);
 
 /* Interfaces that have a clsact qdisc; `only` this one unless 0. The caller frees `ifindex`. */

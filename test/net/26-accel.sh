@@ -265,6 +265,12 @@ lab_start hostB
 address vm2
 check "or has again" works hostB
 check "once" equal "$(count_traces hostB)" "1 prog/xdp 1 tvdfast0 1 tvdswitch:74766461"
+lab_stop hostB
+check "whose end takes along what the one that was killed had brought" \
+	equal "$(on hostB tc qdisc show dev eth0 | grep -c clsact)" 0
+lab_start hostB
+address vm2
+check "and it works again" works hostB
 # Somebody else's filter stays, and so the qdisc.
 on hostB tc filter add dev eth0 egress protocol all prio 7 matchall action pass 2>"$LAB/why" ||
 	on hostB tc filter add dev eth0 egress protocol ip prio 7 bpf bytecode '1,6 0 0 4294967295,' 2>"$LAB/why" || :
