@@ -82,6 +82,18 @@ ttl() { # GUEST ADDRESS
 }
 check "it is one hop" equal "$(ttl vm1 "$(v4 vm4)")" 63
 check "the gateway answers by itself" reaches vm1 "$(net4 two).254"
+hop() { # GUEST ADDRESS: who complains about a packet without another hop to go
+	on "$1" ping -n -c 1 -W 2 -t 1 "$2" | sed -n 's/^From \([0-9a-f:.]*\):\{0,1\} .*/\1/p' | head -n 1
+}
+check "traceroute shows it" equal "$(hop vm1 "$(v4 vm4)")" "$(net4 two).254"
+check "in IPv6, too" equal "$(hop vm1 "$(v6 vm4)")" "$(net6 two)::fe"
+check "long packets cross in pieces" on vm1 ping -q -n -c 1 -w 5 -M dont -s 4000 "$(v4 vm4)"
+metric() { # NAME SEGMENT
+	ctl hostA metrics | awk -v name="tvdswitch_$1{" -v segment="segment=\"$2\"" 'index($0, name) == 1 && index($0, segment) { n += $NF } END { printf "%d\n", n }'
+}
+for name in bindings bindings_resolved_total gateway_routed_frames_total; do
+	check "metrics count it: $name" test "$(metric "$name" two)" -gt 0
+done
 capture_end "$wire"
 finish "$inside" INT
 check "no guest's or gateway's MAC is in an Ethernet header on the wire" equal \
