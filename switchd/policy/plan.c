@@ -139,6 +139,7 @@ static bool check_transparent(struct planner *planner, const struct plan_junctio
 		const struct segment_conf *segment = junction->segments[i];
 		const void *place = junction->conf ? (const void *)junction->conf : segment;
 
+		assert(segment); /* those that are not here are not in it */
 		/* It carries IP for its own prefixes, and nobody's MAC address. */
 		for (size_t k = 0; k < segment->encaps.count; k++)
 			if (strcmp(segment_conf_encap(segment, k)->type, "macrewrite") == 0)
@@ -251,8 +252,10 @@ static bool check_counts(struct planner *planner)
 {
 	const struct segment_conf *segments = planner->desired->segments.items;
 	uint32_t *counts = calloc(planner->desired->segments.count + 1, sizeof(*counts));
-	bool ok = counts || no_memory(planner);
+	bool ok = true;
 
+	if (!counts)
+		return no_memory(planner);
 	for (size_t i = 0; ok && i < planner->pair_count; i++) {
 		const struct pair *pair = &planner->pairs[i];
 		uint32_t more =

@@ -195,6 +195,7 @@ check "one comes that never reads" wait_until 5 is vm3 up
 check "what would take too much room is dropped" wait_until 5 eval 'on vm7 "$PYTHON" "$sockguest" shout eth0 500
 	[ "$(port_drops hostA vm3 queue_full tx)" -gt "$full" ]'
 check "to others frames go on" reaches vm7 "$(v4 vm2)"
+# shellcheck disable=SC2034 # eval uses it
 gone=$(port_drops hostA vm3 link_down tx)
 finish "$late" KILL
 check "when it is gone, so are the frames that waited" wait_until 5 eval 'is vm3 down && [ "$(port_drops hostA vm3 link_down tx)" -gt $((gone + 100)) ]'
