@@ -440,7 +440,7 @@ class Meeting(Ours, Setup):
         if self.kind == "router":
             router = self.host("router")
             ports += [entry(name="r%d" % number, type="tap", segment=names[number], ifname="eth%d" % number,
-                            netns=router, mtu=self.mtu) for number in range(2)]
+                            netns=router, mtu=self.mtu, indirect=True) for number in range(2)]
         else:
             more["policy"] = self.flows()
         if self.kind == "gateway":

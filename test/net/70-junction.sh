@@ -126,11 +126,11 @@ check "and comes the same way back" equal "$(outer "icmp.type == 0 && eth.src ==
 # ---- one copy of each broadcast ----
 
 declare -A HEARS=()
-listen() {
+listen() { # [tell]
 	local guest
 	for guest in "${guests[@]}"; do
 		rm -f "$LAB/$guest.ready"
-		background "$guest" "$PYTHON" "$count" hear eth0 "$LAB/$guest.ready" >"$LAB/$guest.heard"
+		background "$guest" "$PYTHON" "$count" "${1:-hear}" eth0 "$LAB/$guest.ready" >"$LAB/$guest.heard"
 		HEARS[$guest]=$LAB_LAST
 	done
 	for guest in "${guests[@]}"; do
@@ -156,6 +156,39 @@ broadcast() { # FROM GUEST-THAT-HEARS...
 }
 broadcast vm1 vm2 vm3 vm4 vm6
 broadcast vm4 vm1 vm2 vm3 vm5 vm6 vm7
+
+# All at once, for TVD_BROADCAST_SECONDS, while unicast goes both ways and a host reloads.
+seconds=${TVD_BROADCAST_SECONDS:-1}
+listen tell
+senders=()
+for guest in "${guests[@]}"; do
+	background "$guest" "$PYTHON" "$count" send eth0 ff:ff:ff:ff:ff:ff $((100 * seconds))
+	senders+=("$LAB_LAST")
+done
+background vm1 ping -q -n -i 0.05 "$(v4 vm4)" >"$LAB/meanwhile.ping"
+pinger=$LAB_LAST
+check "a reload meanwhile" ctl hostB reload
+wait "${senders[@]}"
+finish "$pinger" INT
+sleep 0.3
+once() { # GUEST SENDER...: has heard them and nobody else, most of what they sent, and nothing twice
+	local guest=$1 from want=()
+	shift
+	for from; do want+=("$(mac "$from")"); done
+	heard "$guest" >/dev/null
+	equal "$(cut -d' ' -f1 "$LAB/$guest.heard" | sort | xargs)" "$(printf '%s\n' "${want[@]}" | sort | xargs)" || return
+	awk -v all=$((100 * seconds)) '$3 != 1 || $2 > all || $2 < all / 2 { print; bad = 1 } END { exit bad }' "$LAB/$guest.heard"
+}
+for guest in vm1 vm2 vm3 vm4 vm5 vm6 vm7; do
+	from=()
+	for sender in vm1:a vm2:b vm3:a vm4:b vm5:g vm6:a vm7:g; do
+		case $guest:${sender#*:} in
+		"${sender%:*}":* | vm[136]:g | vm[57]:a) ;;
+		*) from+=("${sender%:*}") ;;
+		esac
+	done
+	check "$guest gets one copy of each broadcast, for ${seconds} s" once "$guest" "${from[@]}"
+done
 
 # ---- trace ----
 

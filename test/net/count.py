@@ -5,6 +5,7 @@
 count.py send INTERFACE DESTINATION COUNT   sends them, a hundred a second
 count.py hear INTERFACE READY   counts until SIGTERM; writes the file READY when it listens;
                                 then prints how many numbers came, and the most of one
+count.py tell INTERFACE READY   the same of each sender: a line with its address in front
 """
 import collections
 import os
@@ -35,8 +36,8 @@ def stop(*_):
     raise Stop
 
 
-def hear(interface, ready):
-    seen = collections.Counter()
+def hear(interface, ready, each):
+    seen = collections.defaultdict(collections.Counter)
     signal.signal(signal.SIGTERM, stop)
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
     sock.bind((interface, ETHERTYPE))
@@ -45,13 +46,15 @@ def hear(interface, ready):
     try:
         while True:
             data = sock.recv(2048)
-            seen[struct.unpack("!I", data[14:18])[0]] += 1
+            seen[data[6:12].hex(":") if each else ""][struct.unpack("!I", data[14:18])[0]] += 1
     except Stop:
-        print(len(seen), max(seen.values(), default=0), flush=True)
+        for sender in sorted(seen) if each else [""]:
+            numbers = seen[sender]
+            print(f"{sender} {len(numbers)} {max(numbers.values(), default=0)}".strip(), flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "send":
         send(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
-        hear(sys.argv[2], sys.argv[3])
+        hear(sys.argv[2], sys.argv[3], sys.argv[1] == "tell")
