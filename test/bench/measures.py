@@ -43,16 +43,16 @@ def _received(setup):
     return link[0]["stats64"]["rx"]["packets"]
 
 
-def frames(setup, seconds, sources=1, destinations=1):
-    """60-byte frames from the first guest to the second, as many as can be sent, from
-    one core; what forwards them is on another one."""
+def frames(setup, seconds, sources=1, destinations=1, rate=0):
+    """60-byte frames from the first guest to the second, as many as can be sent, or at a
+    rate, from one core; what forwards them is on another one."""
     lab.pin(setup.pids, {LAST})
     try:
         before = lab.cpu_ns(setup.pids)
         arrived = _received(setup)
         out = json.loads(lab.command("taskset", "-c", FIRST, lab.TOOLS + "/bench_generate", "-i", "eth0",
                                      "-s", setup.source, "-d", setup.destination, "-S", sources, "-D", destinations,
-                                     "-t", seconds, where=setup.guests[0], timeout=seconds + 30))
+                                     "-t", seconds, "-r", rate, where=setup.guests[0], timeout=seconds + 30))
         time.sleep(0.02)  # what is queued still comes
         arrived = _received(setup) - arrived
         used = lab.cpu_ns(setup.pids) - before
@@ -67,6 +67,14 @@ def frames(setup, seconds, sources=1, destinations=1):
         figures["kframes_per_cpu"] = arrived * 1e6 / used
         figures["ns_per_frame"] = used / arrived
     return figures
+
+
+STEADY_RATE = 50000  # which no peer loses anything of
+
+
+def at_rate(setup, seconds):
+    """The same at a rate that every peer forwards: what is lost of it."""
+    return {"loss": frames(setup, seconds, rate=STEADY_RATE)["loss"]}
 
 
 def many_addresses(setup, seconds):
@@ -278,7 +286,7 @@ LOWER = {"ns_per_frame", "loss", "rtt_us", "p50_us", "p99_us", "p999_us", "idle_
          "answer_p50_ms", "answer_p99_ms", "answer_max_ms",
          *PARTS}
 # In which order the measures of a round are taken.
-ORDER = [tcp, frames, roundtrip, latency, answers, idle, many_addresses, control, answers_beside, instructions,
+ORDER = [tcp, frames, at_rate, roundtrip, latency, answers, idle, many_addresses, control, answers_beside, instructions,
          guests_tcp]
 # Those that take long and say the same each time are not taken in every round.
 ROUNDS = {idle: 3, control: 2, instructions: 1, guests_tcp: 3}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
-from measures import (answers, answers_beside, control, frames, guests_tcp, idle, instructions, latency,
-                      many_addresses, roundtrip, tcp)
+from measures import (answers, answers_beside, at_rate, control, frames, guests_tcp, idle, instructions,
+                      latency, many_addresses, roundtrip, tcp)
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ ROWS = [
         Row("local-frames-ovs", "60 B frames per switch-CPU / OVS userspace", frames, "kframes_per_cpu",
             "switch", "ovs", 1.8, 2.2, True),
         Row("local-rate-bridge", "60 B frames/s / Linux bridge", frames, "kframes", "switch", "bridge"),
+        Row("local-loss", "60 B frames lost of 50,000/s", at_rate, "loss", "switch", None, 0.0001, 0),
+        Row("local-loss-bridge", "the same, Linux bridge", at_rate, "loss", "bridge"),
         Row("local-rtt-bridge", "round trip / Linux bridge", roundtrip, "rtt_us", "switch", "bridge", 1.6, 1.3, True),
         Row("local-p50-bridge", "round trip under load, p50 / Linux bridge", latency, "p50_us", "switch", "bridge"),
         Row("local-p99-bridge", "round trip under load, p99 / Linux bridge", latency, "p99_us", "switch", "bridge"),
@@ -70,6 +72,8 @@ ROWS = [
             2, 2.5),
         Row("etherip-frames-cpu-tinc", "60 B frames per switch-CPU / tinc without cipher", frames, "kframes_per_cpu",
             "etherip", "tinc"),
+        Row("etherip-loss", "60 B frames lost of 50,000/s", at_rate, "loss", "etherip", None, 0.0001, 0),
+        Row("etherip-loss-vxlan", "the same, kernel VXLAN", at_rate, "loss", "vxlan"),
         Row("etherip-rtt-vxlan", "round trip / kernel VXLAN", roundtrip, "rtt_us", "etherip", "vxlan", 2.1, 1.7, True),
         Row("etherip-bpf-rtt-vxlan", "round trip, fast bpf / kernel VXLAN", roundtrip, "rtt_us", "etherip-bpf",
             "vxlan"),
