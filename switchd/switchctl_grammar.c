@@ -231,7 +231,9 @@ static int parse_port_add(struct cli_call *call, char *const *words, struct err 
 {
 	int rc = take_name(call, &words, "port", err);
 
-	while (rc == 0 && *words)
+	/* One word too few is often the key of the type, which was left out. */
+	while (rc == 0 && *words &&
+	       (words[1] || strcmp(*words, "type") == 0 || json_object_get(call->args, "type")))
 		rc = take_pair(call->args, port_keys, &words, err);
 	if (rc == 0 && !json_object_get(call->args, "type"))
 		rc = err_set(err, EINVAL, "'type' is missing: type tap, for example");

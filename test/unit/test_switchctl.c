@@ -136,6 +136,8 @@ static void understood(void **state)
 	    {"port add vm1", NULL, "'type' is missing"},
 	    {"port add vm1 type tap", NULL, "'segment' is missing"},
 	    {"port add vm1 type", NULL, "'type' needs a value"},
+	    {"port add vm1 tap segment a", NULL, "'type' is missing: type tap, for example"},
+	    {"port add vm1 type tap segment", NULL, "'segment' needs a value"},
 	    {"port add vm1 type tap type tap", NULL, "'type' is given twice"},
 	    {"port add vm1 name vm2", NULL, "'name' is given twice"},
 	    {"port add vm1 x y x.z true", NULL, "'x' is given twice"},
