@@ -98,7 +98,8 @@ def print_about(facts):
     print("tvdswitch %s; %s" % (facts["switchd"], facts["compiler"]))
     print("%s, %d MiB; Linux %s" % (facts["cpu"], facts["memory_mib"], facts["kernel"]))
     print(", ".join("%s %s" % peer for peer in facts["peers"].items()))
-    print("%d rounds of %d s\n" % (facts["rounds"], facts["seconds"]), flush=True)
+    print("%d round%s of %d s\n" % (facts["rounds"], "" if facts["rounds"] == 1 else "s", facts["seconds"]),
+          flush=True)
 
 
 def build(names):
