@@ -251,7 +251,7 @@ int tc_look_for(struct rtnl *rtnl, const struct tc_filter *kind, struct tc_seen 
 bool tc_came_with_us(struct rtnl *rtnl, unsigned ifindex)
 {
 	struct tc_filter any = {.ifindex = ifindex, .side = TC_INGRESS};
-	struct tc_seen seen, out;
+	struct tc_seen seen = {.found = false}, out = seen;
 
 	if (tc_look(rtnl, &any, &seen) < 0)
 		return false;
