@@ -80,6 +80,8 @@ check "a segment's has each frame once" \
 
 capture vm4 eth0 "$LAB/vm4.pcap"
 other=$LAB_LAST
+check_not "no port is mirrored into a domain that is closed to it" ctl hostA mirror add m port vm1 port vm4
+check "unless that is meant, by both" eval 'ctl hostA port set vm4 indirect true && ctl hostA port set vm1 indirect true'
 check "a port is mirrored to one of another segment" ctl hostA mirror add m port vm1 port vm4
 check "and back: mirrors are not mirrored" ctl hostA mirror add back port vm4 port vm1
 ping_all
