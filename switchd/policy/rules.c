@@ -135,7 +135,7 @@ struct rules *rules_create(const struct rule_spec *specs, size_t count, struct e
 		rules->mask = 7;
 		while (rules->mask < 2 * count)
 			rules->mask = 2 * rules->mask + 1;
-		rules->known = calloc(rules->mask + 1, sizeof(*rules->known));
+		rules->known = calloc(rules->mask + 1, sizeof(struct rule *));
 	}
 	if (!rules || !rules->known || !pcap) {
 		(void)err_set(err, ENOMEM, "out of memory");
