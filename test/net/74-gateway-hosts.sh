@@ -75,7 +75,11 @@ background vm5 "$PYTHON" "$transfer" serve >"$LAB/serve"
 wait_until 10 grep -q ready "$LAB/serve"
 check "TCP and UDP cross" on vm1 "$PYTHON" "$transfer" check "$(v4 vm5)" "$(v6 vm5)"
 
-check "policy verify: the pipeline agrees on all hosts" eval 'for host in hostA hostB hostC; do ctl $host policy verify || exit; done'
+verified() {
+	local host
+	for host in hostA hostB hostC; do ctl "$host" policy verify || return; done
+}
+check "policy verify: the pipeline agrees on all hosts" verified
 pairs=$(ctl hostB -j policy verify)
 check "packets were tried, from ports and as other hosts have routed them" json "any(e['tested'] and e['passes'] and e['to'] == 'vm3' and e['from'] == 'vm4' for e in d) and any(e['tested'] and e['passes'] and e['to'] == 'vm3' and e['from'] == '192.0.2.1' and e['from_segment'] == 'beta' for e in d) and any(e['tested'] and e['passes'] and e['from'] == 'vm4' and e['to'] == '192.0.2.1' and e['to_segment'] == 'alpha' for e in d)" <<<"$pairs"
 check "those that rules do not let through do not pass" json "all(not e['passes'] for e in d if e['tested'] and e['to_segment'] == 'gamma' and e['from_segment'] != 'gamma')" <<<"$pairs"
