@@ -60,6 +60,8 @@ declare -A WAY=(
 	[vm3]="stream-connect $S/vm3" [vm4]="stream-listen $S/vm4" [vm5]="dgram $S/vm5.guest $S/vm5"
 	[vm6]="udp 127.0.0.1:4106 127.0.0.1:4006" [vm7]="stream-connect 127.0.0.1:4007"
 )
+# Else ten datagrams wait at most, and a port that waits for room has a descriptor more.
+on hostA sysctl -qw net.unix.max_dgram_qlen=4096 2>/dev/null || true
 
 state() { # PORT
 	ctl hostA -j port show "$1" | json "d[0]['state']"
