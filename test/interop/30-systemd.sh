@@ -163,17 +163,17 @@ inside systemctl reload switchd
 check "and back" eval 'wait_until 10 up vm2 && joined vm1 vm2'
 echo 'nonsense = 1;' | inside tee /etc/tvdswitch/switchd.conf >/dev/null
 check_not "a configuration with a fault fails to be reloaded" inside systemctl reload switchd
-check "the fault is in the journal" wait_until 10 eval 'journal | grep -q "switchd.conf:1"'
+check "the fault is in the journal" wait_until 10 eval 'journal | finds "switchd.conf:1"'
 check "it runs as before" eval 'is MainPID $pid && is ActiveState active && joined vm1 vm2'
 inside kill -HUP "$pid"
-check "told to reload all the same, it says so in its state" wait_until 10 eval 'unit StatusText | grep -q "serving; the last reload was refused: .*switchd.conf:1"'
+check "told to reload all the same, it says so in its state" wait_until 10 eval 'unit StatusText | finds "serving; the last reload was refused: .*switchd.conf:1"'
 check "and goes on" eval 'is MainPID $pid && is ActiveState active && joined vm1 vm2'
 configuration | inside tee /etc/tvdswitch/switchd.conf >/dev/null
 inside systemctl reload switchd
 check "until a reload is well" wait_until 10 is StatusText serving
 echo 'nonsense = 2;' | inside tee /etc/tvdswitch/switchd.conf >/dev/null
 sctl reload >/dev/null 2>&1 || :
-check "so it does when switchctl was refused" wait_until 10 eval 'unit StatusText | grep -q "refused: .*nonsense"'
+check "so it does when switchctl was refused" wait_until 10 eval 'unit StatusText | finds "refused: .*nonsense"'
 configuration | inside tee /etc/tvdswitch/switchd.conf >/dev/null
 
 # ---- killed, and stuck ----

@@ -54,7 +54,7 @@ frames() { # PORT
 # ---- the load ----
 
 background vm2 iperf3 -s -4 >/dev/null 2>&1
-wait_until 10 eval 'on vm2 ss -Hltn | grep -q 5201' || lab_die "iperf3 does not listen"
+wait_until 10 eval 'on vm2 ss -Hltn | finds 5201' || lab_die "iperf3 does not listen"
 background vm1 iperf3 -c "$(v4 vm2)" -t 100 >/dev/null
 superframes=$LAB_LAST
 check "small frames find their way" reaches vm5 "$(v4 vm2)"

@@ -125,9 +125,9 @@ for guest in vm2 vm8; do
 done
 check "others can plug in" eval '[ "$(on hostA timeout 20 "$PYTHON" "$vdeclient" odd good "$V")" = granted ] && wait_until 5 clients 3'
 check "a number in use is refused still" eval '! on hostA timeout 5 vde_plug "vde://${V}[9]" </dev/null'
-check "the port can be managed" eval 'on hostA "$PYTHON" "$vdeclient" say "$M" port/print | grep -q "^Port 0009"'
+check "the port can be managed" eval 'on hostA "$PYTHON" "$vdeclient" say "$M" port/print | finds "^Port 0009"'
 finish "${PLUG[vm2]}" KILL
-check "a client that leaves now has no port, station or socket any more" wait_until 5 eval 'gone sw/9 && ! fdb | grep -q " sw/9" && [ ! -e "$V/009.0" ]'
+check "a client that leaves now has no port, station or socket any more" wait_until 5 eval 'gone sw/9 && ! fdb | finds " sw/9" && [ ! -e "$V/009.0" ]'
 plug vm2 "vde://${V}[9]"
 
 # ---- in the middle ----

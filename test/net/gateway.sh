@@ -55,7 +55,7 @@ address() { # GUEST...
 
 # The MAC that a guest has for an address.
 knows() { # GUEST ADDRESS MAC
-	on "$1" ip neigh show "$2" | grep -q "lladdr $3 "
+	on "$1" ip neigh show "$2" | finds "lladdr $3 "
 }
 
 # What a traceroute shows: who complains about a packet with this many hops to go.
