@@ -114,24 +114,12 @@ static bool next(void *state, struct ctl_conn *conn)
 	return !end;
 }
 
-/* The segment that the request names; < -1: there is none, and that is the answer. */
-static int of_segment(struct switchd *sw, struct ctl_conn *conn, const json_t *args)
-{
-	const char *name = json_string_value(json_object_get(args, "segment"));
-	const struct segment *segment = name ? switchd_segment(sw, name) : NULL;
-
-	if (!name || segment)
-		return segment ? segment->number : -1;
-	ctl_fail(conn, "there is no segment \"%s\"", name);
-	return -2;
-}
-
 void control_show_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 {
-	const int segment = of_segment(sw, conn, args);
+	const struct segment *segment;
 	struct walk *walk;
 
-	if (segment < -1)
+	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
 	walk = calloc(1, sizeof(*walk));
 	if (!walk) {
@@ -139,16 +127,17 @@ void control_show_connections(struct switchd *sw, struct ctl_conn *conn, json_t 
 		return;
 	}
 	walk->sw = sw;
-	walk->segment = segment;
+	walk->segment = segment ? segment->number : -1;
 	ctl_generate(conn, next, free, walk);
 }
 
 void control_flush_connections(struct switchd *sw, struct ctl_conn *conn, json_t *args, int *fd)
 {
-	const int segment = of_segment(sw, conn, args);
+	const struct segment *segment;
 
 	(void)fd;
-	if (segment < -1)
-		return;
-	ctl_ok(conn, json_pack("{s:I}", "flushed", (json_int_t)conns_flush(sw->conns, segment)));
+	if (control_asked_segment(sw, conn, args, &segment))
+		ctl_ok(conn, json_pack("{s:I}", "flushed",
+				       (json_int_t)conns_flush(sw->conns,
+							       segment ? segment->number : -1)));
 }

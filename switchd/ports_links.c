@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/log.h"
 #include "lib/names.h"
 #include "switchd/accelerate.h"
@@ -234,18 +235,14 @@ struct links {
 static void on_link(void *arg, const struct rtnl_link *link)
 {
 	struct links *links = arg;
+	struct rtnl_link *grown;
 
-	if (links->count == links->room) {
-		size_t room = links->room ? links->room * 2 : 64;
-		struct rtnl_link *grown = realloc(links->link, room * sizeof(*grown));
-
-		if (!grown) {
-			links->cut = true;
-			return;
-		}
-		links->link = grown;
-		links->room = room;
+	grown = array_grow(links->link, links->count, &links->room, sizeof(*grown));
+	if (!grown) {
+		links->cut = true;
+		return;
 	}
+	links->link = grown;
 	links->link[links->count++] = *link;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/array.h"
 #include "lib/ctl_line.h"
 #include "lib/names.h"
 #include "switchd/inherit.h"
@@ -356,7 +357,7 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	const char *mac = json_string_value(json_object_get(json, "fdb"));
 	const char *state = json_string_value(json_object_get(json, "state"));
 	const json_t *age = json_object_get(json, "age"), *id = json_object_get(json, "id");
-	struct entry entry = {.state = FDB_LEARNED};
+	struct entry entry = {.state = FDB_LEARNED}, *grown;
 	const char *wrong;
 
 	if (!mac || mac_parse(mac, &entry.mac) < 0 || mac_is_group(&entry.mac) ||
@@ -373,15 +374,10 @@ static int take_entry(struct saved *saved, const json_t *json, struct err *err)
 	wrong = saved_place_take(saved, json, &entry.place);
 	if (!entry.segment || wrong)
 		return fail(err, wrong ? wrong : "an FDB entry without a segment");
-	if (saved->count == saved->room) {
-		size_t room = saved->room ? saved->room * 2 : 256;
-		struct entry *grown = realloc(saved->entries, room * sizeof(*grown));
-
-		if (!grown)
-			return err_set(err, ENOMEM, "out of memory");
-		saved->entries = grown;
-		saved->room = room;
-	}
+	grown = array_grow(saved->entries, saved->count, &saved->room, sizeof(*grown));
+	if (!grown)
+		return err_set(err, ENOMEM, "out of memory");
+	saved->entries = grown;
 	saved->entries[saved->count++] = entry;
 	return 0;
 }

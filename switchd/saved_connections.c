@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "switchd/policy/policy.h"
 #include "switchd/saved_impl.h"
 
@@ -252,6 +253,7 @@ const char *saved_connection_take(struct saved *saved, struct saved_connections 
 	struct connection c = {.from = NULL};
 	const char *wrong = take(saved, json, &c);
 	struct saved_connections *all = *connections;
+	struct connection *grown;
 
 	if (wrong)
 		return wrong;
@@ -259,15 +261,10 @@ const char *saved_connection_take(struct saved *saved, struct saved_connections 
 		*connections = all = calloc(1, sizeof(*all));
 	if (!all)
 		return "";
-	if (all->count == all->room) {
-		const size_t room = all->room ? 2 * all->room : 64;
-		struct connection *grown = realloc(all->list, room * sizeof(*grown));
-
-		if (!grown)
-			return "";
-		all->list = grown;
-		all->room = room;
-	}
+	grown = array_grow(all->list, all->count, &all->room, sizeof(*grown));
+	if (!grown)
+		return "";
+	all->list = grown;
 	all->list[all->count++] = c;
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "switchd/membership.h"
 #include "switchd/policy/gateway.h"
 #include "switchd/saved_impl.h"
@@ -153,6 +154,7 @@ const char *saved_neighbour_take(struct saved *saved, struct saved_neighbours **
 	struct neighbour n = {.segment = NULL};
 	const char *wrong = take(saved, json, &n);
 	struct saved_neighbours *all = *neighbours;
+	struct neighbour *grown;
 
 	if (wrong)
 		return wrong;
@@ -160,15 +162,10 @@ const char *saved_neighbour_take(struct saved *saved, struct saved_neighbours **
 		*neighbours = all = calloc(1, sizeof(*all));
 	if (!all)
 		return "";
-	if (all->count == all->room) {
-		const size_t room = all->room ? 2 * all->room : 64;
-		struct neighbour *grown = realloc(all->list, room * sizeof(*grown));
-
-		if (!grown)
-			return "";
-		all->list = grown;
-		all->room = room;
-	}
+	grown = array_grow(all->list, all->count, &all->room, sizeof(*grown));
+	if (!grown)
+		return "";
+	all->list = grown;
 	all->list[all->count++] = n;
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "switchd/rtnl_impl.h"
 
 #define QDISC_HANDLE TC_H_MAKE(TC_H_CLSACT, 0)
@@ -64,6 +65,7 @@ static int on_qdisc(const struct nlmsghdr *nlh, void *arg)
 	struct tc_qdiscs *list = arg;
 	const struct nlattr *attr;
 	bool clsact = false;
+	unsigned *grown;
 
 	rtnl_each_attr(attr, nlh, sizeof(*tcm))
 	{
@@ -73,15 +75,10 @@ static int on_qdisc(const struct nlmsghdr *nlh, void *arg)
 	}
 	if (!clsact || (list->only && list->only != (unsigned)tcm->tcm_ifindex))
 		return MNL_CB_OK;
-	if (list->count == list->room) {
-		size_t room = list->room ? list->room * 2 : 16;
-		unsigned *grown = realloc(list->ifindex, room * sizeof(*grown));
-
-		if (!grown)
-			return MNL_CB_OK;
-		list->ifindex = grown;
-		list->room = room;
-	}
+	grown = array_grow(list->ifindex, list->count, &list->room, sizeof(*grown));
+	if (!grown)
+		return MNL_CB_OK;
+	list->ifindex = grown;
 	list->ifindex[list->count++] = (unsigned)tcm->tcm_ifindex;
 	return MNL_CB_OK;
 }

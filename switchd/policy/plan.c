@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/names.h"
 #include "switchd/policy/machines.h"
 
@@ -91,16 +92,13 @@ static bool add_pair(struct planner *planner, const struct segment_conf *one,
 		     const struct segment_conf *two, const struct plan_junction *junction)
 {
 	const struct segment_conf *segments = planner->desired->segments.items;
+	struct pair *grown;
 
-	if (planner->pair_count == planner->pair_room) {
-		size_t room = planner->pair_room ? 2 * planner->pair_room : 64;
-		struct pair *grown = realloc(planner->pairs, room * sizeof(*grown));
-
-		if (!grown)
-			return no_memory(planner);
-		planner->pairs = grown;
-		planner->pair_room = room;
-	}
+	grown =
+	    array_grow(planner->pairs, planner->pair_count, &planner->pair_room, sizeof(*grown));
+	if (!grown)
+		return no_memory(planner);
+	planner->pairs = grown;
 	if (one > two) {
 		const struct segment_conf *swapped = one;
 
