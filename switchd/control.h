@@ -15,6 +15,9 @@ void control_request(void *arg, struct ctl_conn *conn, const char *command, json
 
 /* ---- control_show.c: objects as JSON; each answers the request itself ---- */
 
+/* Zeroed memory for making an answer; NULL when there is none, and the request has failed. */
+void *control_alloc(struct ctl_conn *conn, size_t size);
+
 /* The segment that a request names, or NULL if it names none. false: there is none of that
  * name, and the request has failed. */
 bool control_asked_segment(const struct switchd *sw, struct ctl_conn *conn, json_t *args,

@@ -69,11 +69,9 @@ void control_show_bindings(struct switchd *sw, struct ctl_conn *conn, json_t *ar
 
 	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
-	walk = calloc(1, sizeof(*walk));
-	if (!walk) {
-		ctl_fail(conn, "out of memory");
+	walk = control_alloc(conn, sizeof(*walk));
+	if (!walk)
 		return;
-	}
 	walk->sw = sw;
 	walk->segment = segment ? segment->number : 1;
 	walk->last = segment ? segment->number : FDB_SEGMENTS_MAX - 1;

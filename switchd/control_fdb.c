@@ -151,11 +151,9 @@ void control_show_fdb(struct switchd *sw, struct ctl_conn *conn, json_t *args)
 		ctl_fail(conn, "there is no port \"%s\"", name);
 		return;
 	}
-	walk = calloc(1, sizeof(*walk));
-	if (!walk) {
-		ctl_fail(conn, "out of memory");
+	walk = control_alloc(conn, sizeof(*walk));
+	if (!walk)
 		return;
-	}
 	walk->sw = sw;
 	walk->segment = segment ? segment->number : -1;
 	walk->port = port ? (int64_t)port->number : -1;

@@ -59,11 +59,9 @@ void control_show_neighbours(struct switchd *sw, struct ctl_conn *conn, json_t *
 
 	if (!control_asked_segment(sw, conn, args, &segment))
 		return;
-	walk = calloc(1, sizeof(*walk));
-	if (!walk) {
-		ctl_fail(conn, "out of memory");
+	walk = control_alloc(conn, sizeof(*walk));
+	if (!walk)
 		return;
-	}
 	walk->sw = sw;
 	walk->segment = segment ? segment->number : -1;
 	ctl_generate(conn, neighbours_next, free, walk);

@@ -586,6 +586,15 @@ static bool encaps_next(void *state, struct ctl_conn *conn)
 	return false;
 }
 
+void *control_alloc(struct ctl_conn *conn, size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		ctl_fail(conn, "out of memory");
+	return memory;
+}
+
 bool control_asked_segment(const struct switchd *sw, struct ctl_conn *conn, json_t *args,
 			   const struct segment **segment)
 {

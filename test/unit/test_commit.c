@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -23,21 +22,9 @@
 #include "switchd/ports.h"
 #include "switchd/rtnl.h"
 #include "test/unit/craft.h"
+#include "test/unit/unprivileged.h"
 
 static struct switchd sw;
-
-/* As root, too, the same must happen as without. */
-static int drop_privileges(void **state)
-{
-	(void)state;
-	capng_clear(CAPNG_SELECT_CAPS);
-	return capng_apply(CAPNG_SELECT_CAPS);
-}
-
-static void on_links(void *arg)
-{
-	(void)arg;
-}
 
 static int setup(void **state)
 {

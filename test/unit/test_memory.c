@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -30,6 +29,7 @@
 #include "switchd/control.h"
 #include "switchd/ports.h"
 #include "switchd/rtnl.h"
+#include "test/unit/unprivileged.h"
 
 /* ---- the wrappers ---- */
 
@@ -230,21 +230,15 @@ static void one_as_json(void **state)
 static struct switchd sw;
 static char dir[32], path[64];
 
-static void on_links(void *arg)
-{
-	(void)arg;
-}
-
 static int begin(void **state)
 {
 	struct err err;
 
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	capng_clear(CAPNG_SELECT_CAPS);
 	(void)snprintf(dir, sizeof(dir), "/tmp/tvd-memory.XXXXXX");
-	if (!mkdtemp(dir) || capng_apply(CAPNG_SELECT_CAPS) < 0 ||
-	    switchd_init(&sw, "nowhere") < 0 || rtnl_open(&sw.rtnl, sw.loop, on_links, NULL) < 0)
+	if (!mkdtemp(dir) || drop_privileges(NULL) < 0 || switchd_init(&sw, "nowhere") < 0 ||
+	    rtnl_open(&sw.rtnl, sw.loop, on_links, NULL) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/sock", dir);
 	sw.port_host.rtnl = sw.rtnl;

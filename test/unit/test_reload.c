@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "switchd/commit.h"
 #include "switchd/reload.h"
 #include "switchd/rtnl.h"
+#include "test/unit/unprivileged.h"
 
 static struct switchd sw;
 
@@ -173,18 +173,6 @@ static void a_reload_takes_turns(void **state)
 	(void)reload_ask(&sw);
 	ev_run(sw.loop, EVRUN_ONCE);
 	write_file(BASE);
-}
-
-static int drop_privileges(void **state)
-{
-	(void)state;
-	capng_clear(CAPNG_SELECT_CAPS);
-	return capng_apply(CAPNG_SELECT_CAPS);
-}
-
-static void on_links(void *arg)
-{
-	(void)arg;
 }
 
 static int setup(void **state)
