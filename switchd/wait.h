@@ -11,8 +11,8 @@
 struct ev_loop;
 
 /*
- * From now on that loop, the only one of the process, calls each `ms`, which is what a sleep
- * may be too long by. Before the sandbox. 0 or negative errno.
+ * From now on that loop, the only one of the process, calls tick(arg) each `ms`; sleeps of that
+ * length or more have no end of their own. Before the sandbox. 0 or negative errno.
  */
 int wait_start(struct ev_loop *loop, unsigned ms, void (*tick)(void *arg), void *arg);
 void wait_stop(void);
